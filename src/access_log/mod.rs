@@ -1,0 +1,21 @@
+//! A line of an access log becomes a [`Record`], and a record becomes RGW's name for what was asked. No I/O, no clock.
+//!
+//! [`LogFormat`] is compiled once from the operator's own `log_format` directive; [`LineParser`] then takes lines apart
+//! with it; [`Classifier`] says which operation of which API on which bucket a record is.
+
+mod classify;
+mod escape;
+mod format;
+pub mod nginx_conf;
+mod operation;
+mod parse;
+mod record;
+mod time;
+
+pub use classify::{Asked, Classified, Classifier, ClassifierSettings, HealthSettings, Release};
+pub use escape::{Escape, unescape};
+pub use format::{FormatError, LogFormat};
+pub use operation::{Class, Operation, Protocol};
+pub use parse::{LineParser, Reject};
+pub use record::Record;
+pub use time::{TimeError, parse_msec, parse_time_local};

@@ -1,0 +1,55 @@
+//! What one line of an access log says, numbers already numbers, text still as nginx escaped it.
+
+use super::Escape;
+use crate::point::TimestampMs;
+
+/// One request as the log has it. Text fields are slices of the line, still escaped as [`escape`](Self::escape) says;
+/// `None` where the format does not carry the variable or nginx wrote `-` for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// How nginx escaped the text fields: undo it with [`unescape`](super::unescape) before looking inside.
+    pub escape: Escape,
+    /// End of the request: `$msec`, else `$time_iso8601`, else `$time_local` with its offset (whole seconds).
+    pub time_ms: TimestampMs,
+    /// The request line as the client sent it, or as much of it as nginx could read: `$request`. Empty when the format
+    /// has `$request_method` and `$request_uri` in its place.
+    pub request: &'a [u8],
+    /// The method: first word of `$request`, or `$request_method`. Empty for garbage.
+    pub method: &'a [u8],
+    /// The request target, query included: second word of `$request`, or `$request_uri`. Its query is a secret.
+    pub uri: &'a [u8],
+    /// `$status`; 0 where nginx wrote `000`.
+    pub status: u16,
+    /// `$request_length`, bytes: request line, headers and body.
+    pub request_length: Option<u64>,
+    /// `$content_length`, bytes: what the client announced.
+    pub content_length: Option<u64>,
+    /// `$body_bytes_sent`, bytes.
+    pub body_bytes_sent: u64,
+    /// `$bytes_sent`, bytes: headers included.
+    pub bytes_sent: Option<u64>,
+    /// `$request_time`, milliseconds, until the last byte went to the client.
+    pub request_time_ms: u32,
+    /// `$host` (or `$http_host`): lower-case, without port when nginx made it.
+    pub host: Option<&'a [u8]>,
+    /// `$remote_addr`.
+    pub remote_addr: Option<&'a [u8]>,
+    /// `$http_user_agent`.
+    pub user_agent: Option<&'a [u8]>,
+    /// `$upstream_addr`: a list when nginx retried.
+    pub upstream_addr: Option<&'a [u8]>,
+    /// How many upstream servers nginx tried (entries of `$upstream_addr`, `$upstream_status` or the times); 0 for none.
+    pub upstream_tries: u8,
+    /// Sum of `$upstream_response_time`, milliseconds.
+    pub upstream_response_time_ms: Option<u32>,
+    /// Sum of `$upstream_header_time`, milliseconds: until the gateway's first byte.
+    pub upstream_header_time_ms: Option<u32>,
+    /// Last entry of `$upstream_status`.
+    pub upstream_status: Option<u16>,
+    /// `$http_x_amz_copy_source` is there: with PUT of an object, a copy.
+    pub has_copy_source: bool,
+    /// `$http_x_copy_from` is there: with a Swift PUT of an object, a copy.
+    pub has_copy_from: bool,
+    /// The gateway's id of the request (`$upstream_http_x_amz_request_id`, `$upstream_http_x_trans_id`).
+    pub gateway_request_id: Option<&'a [u8]>,
+}

@@ -1,0 +1,3 @@
+//! InfluxDB: line protocol, and the writers that send it.
+
+pub mod line_protocol;

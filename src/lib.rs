@@ -1,0 +1,22 @@
+//! What a Ceph object gateway (RADOS Gateway, RGW) is doing, from the access log of the nginx in front of it.
+//!
+//! # Layout
+//!
+//! The folders are the data path, in this order; imports point up this list only.
+//!
+//! * [`point`]: the vocabulary of what leaves us: measurement, tags, fields, timestamp.
+//! * [`access_log`]: a line of a log becomes a [`Record`](access_log::Record), and RGW's name for the request. Pure.
+//! * [`stats`]: requests become windows, windows become immutable parts, parts become points. Pure; time is data.
+//! * [`influx`]: points as line protocol (pure), and with the feature `cli` the writers that send it.
+//! * [`follow`]: log files, their rotations and their compressed past, as one stream of lines. Blocking I/O.
+//! * `store` (feature `store`): the SQLite database whose one transaction moves everything that has to move together.
+//! * [`pipeline`]: the loop that `run` and `replay` share.
+//! * `daemon`, `config`, `cli` (feature `cli`): the wiring and the edges.
+//!
+//! Without default features this is a library that parses, classifies and aggregates, with neither tokio nor SQLite.
+
+pub mod access_log;
+pub mod follow;
+pub mod influx;
+pub mod point;
+pub mod stats;

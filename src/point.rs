@@ -1,0 +1,61 @@
+//! The vocabulary of what leaves us: a point has a measurement, tags, fields and a timestamp.
+
+/// Takes points apart into whatever an output needs: line protocol, JSON, a test's table.
+///
+/// The calls of one point come in this order: [`begin`](Self::begin), all tags, all fields (at least one),
+/// [`end`](Self::end). Tags may come in any order: a writer that needs an order makes it. A tag with an empty value is
+/// left out by the writer, and so is a float that is not finite: neither can be said in line protocol.
+pub trait PointWriter {
+    /// Starts a point of this measurement.
+    fn begin(&mut self, measurement: &str);
+    /// A tag: indexed, bounded in its values.
+    fn tag(&mut self, key: &str, value: &str);
+    /// An additive field. Integers stay integers from the first version on: a field's type can never change.
+    fn integer(&mut self, key: &str, value: u64);
+    /// A field that is a measurement of something, and may be averaged but not added.
+    fn float(&mut self, key: &str, value: f64);
+    /// A truth.
+    fn boolean(&mut self, key: &str, value: bool);
+    /// Text. Writers for outputs that have no text fields drop it.
+    fn text(&mut self, key: &str, value: &str);
+    /// Ends the point at this time.
+    fn end(&mut self, time: TimestampNs);
+}
+
+/// Nanoseconds since 1970-01-01T00:00:00Z.
+pub type TimestampNs = i64;
+
+/// Milliseconds since 1970-01-01T00:00:00Z: the resolution of nginx's `$msec`.
+pub type TimestampMs = i64;
+
+/// Constant tags of a stream of points (`cluster`, `node`, `log` and the operator's own), sorted by key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Tags(Vec<(String, String)>);
+
+impl Tags {
+    /// Sorts and keeps the given tags; of two with one key the later wins. Empty values are dropped.
+    pub fn new<K: Into<String>, V: Into<String>>(tags: impl IntoIterator<Item = (K, V)>) -> Self {
+        let mut sorted = std::collections::BTreeMap::new();
+        for (key, value) in tags {
+            sorted.insert(key.into(), value.into());
+        }
+        Self(sorted.into_iter().filter(|(_, value)| !value.is_empty()).collect())
+    }
+
+    /// The tags, sorted by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// The value of one tag.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.iter().find_map(|(k, value)| (k == key).then_some(value))
+    }
+
+    /// Hands all of them to a writer, after its `begin`.
+    pub fn write(&self, writer: &mut impl PointWriter) {
+        for (key, value) in self.iter() {
+            writer.tag(key, value);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Windows, series, percentiles: what is counted.
