@@ -3,7 +3,9 @@
 use super::{Class, Operation, Protocol};
 
 /// RGW's release, which decides how sub-resources that an older gateway does not know are named.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Release {
     /// 12
