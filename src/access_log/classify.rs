@@ -144,3 +144,12 @@ impl Classifier {
         }
     }
 }
+
+/// stand-in
+pub fn redacted_uri(uri: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(uri.split(|b| *b == b'?').next().unwrap_or_default());
+}
+/// stand-in
+pub fn valid_bucket(name: &[u8]) -> bool {
+    !name.is_empty()
+}

@@ -1,0 +1,199 @@
+//! Requests that are kept one by one, and which they are.
+
+use super::{EventSettings, Outcome, Request};
+use crate::{
+    access_log::{Class, Operation, redacted_uri, unescape},
+    point::TimestampMs,
+};
+
+/// A request kept one by one: `rgw_event`. Text is printable and bounded; the URI is without its query's values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// End of the request.
+    pub time_ms: TimestampMs,
+    /// From the line's content: gives the point its digits below the millisecond, so that two requests of one
+    /// millisecond are two points, and a line that is read again is the same point again.
+    pub hash: u64,
+    /// Class.
+    pub class: Class,
+    /// Operation.
+    pub operation: Operation,
+    /// Status.
+    pub status: u16,
+    /// Slow.
+    pub slow: bool,
+    /// Where a slow one lost its time, if the log shows it.
+    pub verdict: Option<Verdict>,
+    /// Bytes in.
+    pub bytes_in: u64,
+    /// Body bytes out.
+    pub bytes_out: u64,
+    /// `$request_time`, ms.
+    pub request_time_ms: u32,
+    /// Sum of `$upstream_response_time`, ms.
+    pub upstream_time_ms: Option<u32>,
+    /// Texts, in the order of [`Event::TEXTS`].
+    pub texts: [String; 6],
+}
+
+/// Where the time of a slow request went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Verdict {
+    /// The gateway took most of it.
+    Gateway = 1,
+    /// The gateway was done: the client was slow to send or to receive.
+    Client = 2,
+    /// nginx tried more than one gateway.
+    Retried = 3,
+}
+
+impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Gateway, Self::Client, Self::Retried];
+
+    /// The value of the field `verdict`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Client => "client",
+            Self::Retried => "retried",
+        }
+    }
+
+    /// From the upstream times: `None` without them.
+    ///
+    /// The gateway is to blame for the time until its first byte; after that the slower of the two sets the pace, and
+    /// nginx stops the upstream's clock when it has the last byte: what is left of `$request_time` was the client's.
+    /// A request body is read while the upstream's clock runs, so a slow upload shows as header time: there the rate
+    /// cannot tell, and the gateway is named only where the body was small.
+    pub fn of(request: &Request<'_>) -> Option<Self> {
+        let record = request.record;
+        let header = record.upstream_header_time_ms.or(record.upstream_response_time_ms)?;
+        if record.upstream_tries > 1 {
+            return Some(Self::Retried);
+        }
+        let large_upload = request.size == super::Size::Large && request.bytes_in > request.bytes_out;
+        let gateway = u64::from(header) * 2 >= u64::from(record.request_time_ms) && !large_upload;
+        Some(if gateway { Self::Gateway } else { Self::Client })
+    }
+}
+
+impl Event {
+    /// Names of [`texts`](Self::texts).
+    pub const TEXTS: [&str; 6] = ["bucket", "object", "method", "uri", "remote_addr", "user_agent"];
+    /// Longest of them, bytes.
+    const LONGEST: [usize; 6] = [320, 1024, 32, 1024, 64, 256];
+
+    fn new(request: &Request<'_>, hash: u64) -> Self {
+        let record = request.record;
+        let mut scratch = Vec::new();
+        let mut uri = Vec::new();
+        redacted_uri(unescape(record.uri, record.escape, &mut scratch), &mut uri);
+        let mut text =
+            |value: &[u8], longest| printable(unescape(value, record.escape, &mut scratch), longest);
+        let [bucket, object, method, uri_longest, remote_addr, user_agent] = Self::LONGEST;
+        let texts = [
+            printable(request.bucket, bucket),
+            printable(request.object, object),
+            text(record.method, method),
+            printable(&uri, uri_longest),
+            text(record.remote_addr.unwrap_or_default(), remote_addr),
+            text(record.user_agent.unwrap_or_default(), user_agent),
+        ];
+        Self {
+            time_ms: record.time_ms,
+            hash,
+            class: request.class,
+            operation: request.operation,
+            status: record.status,
+            slow: request.slow,
+            verdict: request.slow.then(|| Verdict::of(request)).flatten(),
+            bytes_in: request.bytes_in,
+            bytes_out: request.bytes_out,
+            request_time_ms: record.request_time_ms,
+            upstream_time_ms: record.upstream_response_time_ms,
+            texts,
+        }
+    }
+}
+
+/// Text that can be shown anywhere: control characters and what is no UTF-8 replaced, cut at a character.
+fn printable(bytes: &[u8], longest: usize) -> String {
+    let cut = &bytes[..bytes.len().min(longest)];
+    let text = String::from_utf8_lossy(cut);
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// Why a request is kept. Each kind has a cap of its own per window: a flood of one does not hide the others.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Slow,
+    Error5xx,
+    Error4xx,
+    Sampled,
+}
+
+/// Keeps the first requests of each kind in a window, in the order of the log.
+#[derive(Clone, Debug, Default)]
+pub(super) struct EventTally {
+    kept: [usize; 4],
+    events: Vec<Event>,
+}
+
+impl EventTally {
+    /// Keeps the request if it is of a kind that is kept, and the kind's cap is not reached. `line` is the whole line.
+    pub(super) fn record(&mut self, request: &Request<'_>, line: &[u8], settings: &EventSettings) {
+        if !settings.enabled {
+            return;
+        }
+        let kind = if request.slow {
+            Kind::Slow
+        } else {
+            match request.outcome {
+                Outcome::Error5xx => Kind::Error5xx,
+                Outcome::Error4xx if request.record.status == 404 && !settings.not_found => return,
+                Outcome::Error4xx => Kind::Error4xx,
+                Outcome::Ok | Outcome::Aborted => Kind::Sampled,
+            }
+        };
+        let cap = [settings.slow, settings.errors_5xx, settings.errors_4xx, settings.sampled][kind as usize];
+        if self.kept[kind as usize] >= cap {
+            return;
+        }
+        let hash = xxhash_rust::xxh3::xxh3_64(line);
+        if matches!(kind, Kind::Sampled) && !sampled(hash, settings.sample) {
+            return;
+        }
+        self.kept[kind as usize] += 1;
+        self.events.push(Event::new(request, hash));
+    }
+
+    /// What was kept since the last call. The caps go on counting: they are per window, not per piece of it.
+    pub(super) fn take(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Goes on where a window left off that was restored from the store.
+    pub(super) fn resume(&mut self, events: &[Event], settings: &EventSettings) {
+        for event in events {
+            let kind = match (event.slow, event.status) {
+                (true, _) => Kind::Slow,
+                (false, 500..) => Kind::Error5xx,
+                (false, 499) => Kind::Sampled,
+                (false, 400..) => Kind::Error4xx,
+                _ => Kind::Sampled,
+            };
+            self.kept[kind as usize] += usize::from(settings.enabled);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+}
+
+/// Whether a line is in the sample: the same lines whoever reads them, and however often.
+fn sampled(hash: u64, share: f64) -> bool {
+    (hash >> 11) as f64 / ((1u64 << 53) as f64) < share
+}

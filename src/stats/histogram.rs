@@ -1,0 +1,216 @@
+//! Latencies as HdrHistogram counts them: 2 significant digits, 1 ms to 1 h, one range everywhere, so that the
+//! histograms of all nodes, buckets and times merge.
+//!
+//! A closed window keeps only the buckets that hold something. The dense [`hdrhistogram::Histogram`] is made where one
+//! is needed: for the serialised field, and to check our bucket arithmetic against the original's.
+
+use std::cmp::Ordering;
+
+use base64::Engine as _;
+
+/// The longest latency told apart, ms; longer ones count as this. One hour.
+pub const HIGHEST_MS: u32 = 3_600_000;
+
+/// Significant decimal digits, as HdrHistogram means it: a bucket is at most 1 % wide.
+pub const SIGNIFICANT_DIGITS: u8 = 2;
+
+/// Values below this have a bucket of their own; then each doubling of the range has [`HALF`] buckets.
+const EXACT: u32 = 256;
+const HALF: u32 = 128;
+
+/// The number of a histogram bucket, in the order of the values.
+pub type Bucket = u16;
+
+/// The bucket of a latency.
+#[inline]
+pub fn bucket_of(ms: u32) -> Bucket {
+    let ms = ms.min(HIGHEST_MS);
+    // How often the value has to be halved to fit below EXACT.
+    let halvings = (24 - (ms | (EXACT - 1)).leading_zeros()) as u16;
+    halvings * HALF as u16 + (ms >> halvings) as u16
+}
+
+/// The lowest and the highest latency of a bucket, ms.
+pub fn bucket_range(bucket: Bucket) -> (u32, u32) {
+    let bucket = u32::from(bucket);
+    if bucket < EXACT {
+        return (bucket, bucket);
+    }
+    let halvings = bucket / HALF - 1;
+    let lowest = (bucket - halvings * HALF) << halvings;
+    (lowest, lowest + (1 << halvings) - 1)
+}
+
+/// How many of the latencies fell into a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// The bucket.
+    pub bucket: Bucket,
+    /// How many; never 0.
+    pub count: u32,
+}
+
+/// Latencies of one series, exact in count, sum, minimum and maximum; the shape to 1 %.
+/// Invariant: `counts` ascends by bucket, and its counts add up to `count`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Latency {
+    /// How many.
+    pub count: u64,
+    /// Their sum, ms.
+    pub sum_ms: u64,
+    /// The shortest, ms; 0 when there are none.
+    pub min_ms: u32,
+    /// The longest, ms.
+    pub max_ms: u32,
+    /// The buckets that hold something.
+    pub counts: Vec<Count>,
+}
+
+impl Latency {
+    /// Adds another series' latencies. Exact: the order of merging does not matter.
+    pub fn merge(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        self.min_ms = if self.count == 0 { other.min_ms } else { self.min_ms.min(other.min_ms) };
+        self.max_ms = self.max_ms.max(other.max_ms);
+        self.count += other.count;
+        self.sum_ms += other.sum_ms;
+        self.counts = merge_counts(&self.counts, &other.counts);
+    }
+
+    /// The latency that the share `quantile` (0 to 1) of all requests did not exceed: nearest rank, the highest value
+    /// of its bucket, never beyond the true maximum. `None` when there are none.
+    pub fn quantile_ms(&self, quantile: f64) -> Option<f64> {
+        let rank = ((quantile * self.count as f64).ceil() as u64).clamp(1, self.count.max(1));
+        let mut below = 0;
+        for Count { bucket, count } in &self.counts {
+            below += u64::from(*count);
+            if below >= rank {
+                let (_, highest) = bucket_range(*bucket);
+                return Some(f64::from(highest.clamp(self.min_ms, self.max_ms)));
+            }
+        }
+        None
+    }
+
+    /// Arithmetic mean, ms, of the true values.
+    pub fn mean_ms(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum_ms as f64 / self.count as f64)
+    }
+
+    /// How many took at most `ms` (to the end of its bucket: for an edge above 255 ms up to 1 % more).
+    pub fn at_most(&self, ms: u32) -> u64 {
+        let last = bucket_of(ms);
+        self.counts.iter().take_while(|c| c.bucket <= last).map(|c| u64::from(c.count)).sum()
+    }
+
+    /// The histogram as HdrHistogram V2 (not deflated: that costs a hundred times more), base64.
+    pub fn to_base64(&self) -> String {
+        use hdrhistogram::serialization::{Serializer as _, V2Serializer};
+        let mut bytes = Vec::new();
+        // A Vec takes whatever is written to it, and the range is ours: neither step can fail.
+        if let Some(histogram) = self.to_hdr()
+            && V2Serializer::new().serialize(&histogram, &mut bytes).is_ok()
+        {
+            return base64::engine::general_purpose::STANDARD.encode(bytes);
+        }
+        String::new()
+    }
+
+    /// The same as a dense histogram of the crate.
+    pub fn to_hdr(&self) -> Option<hdrhistogram::Histogram<u64>> {
+        let mut histogram =
+            hdrhistogram::Histogram::new_with_bounds(1, u64::from(HIGHEST_MS), SIGNIFICANT_DIGITS).ok()?;
+        for Count { bucket, count } in &self.counts {
+            histogram.saturating_record_n(u64::from(bucket_range(*bucket).0), u64::from(*count));
+        }
+        Some(histogram)
+    }
+}
+
+/// Merges two ascending runs.
+fn merge_counts(mut left: &[Count], mut right: &[Count]) -> Vec<Count> {
+    let mut merged = Vec::with_capacity(left.len() + right.len());
+    while let ([a, left_rest @ ..], [b, right_rest @ ..]) = (left, right) {
+        if a.bucket <= b.bucket {
+            left = left_rest;
+        }
+        if b.bucket <= a.bucket {
+            right = right_rest;
+        }
+        merged.push(match a.bucket.cmp(&b.bucket) {
+            Ordering::Less => *a,
+            Ordering::Greater => *b,
+            Ordering::Equal => Count { bucket: a.bucket, count: a.count.saturating_add(b.count) },
+        });
+    }
+    merged.extend_from_slice(left);
+    merged.extend_from_slice(right);
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn latency(values: &[u32]) -> Latency {
+        let mut latency = Latency::default();
+        for ms in values {
+            latency.merge(&Latency {
+                count: 1,
+                sum_ms: u64::from(*ms),
+                min_ms: *ms,
+                max_ms: *ms,
+                counts: vec![Count { bucket: bucket_of(*ms), count: 1 }],
+            });
+        }
+        latency
+    }
+
+    #[test]
+    fn buckets_are_the_crates() {
+        let histogram =
+            hdrhistogram::Histogram::<u64>::new_with_bounds(1, u64::from(HIGHEST_MS), SIGNIFICANT_DIGITS)
+                .unwrap();
+        let mut last = None;
+        for ms in (0..70_000).chain((70_000..=HIGHEST_MS).step_by(17)).chain([HIGHEST_MS]) {
+            let (lowest, highest) = bucket_range(bucket_of(ms));
+            assert_eq!(u64::from(lowest), histogram.lowest_equivalent(u64::from(ms)), "{ms}");
+            assert_eq!(u64::from(highest), histogram.highest_equivalent(u64::from(ms)), "{ms}");
+            assert!(last <= Some(bucket_of(ms)));
+            last = Some(bucket_of(ms));
+        }
+        assert_eq!(bucket_of(u32::MAX), bucket_of(HIGHEST_MS));
+    }
+
+    #[test]
+    fn nothing_has_no_percentiles() {
+        assert_eq!(Latency::default().quantile_ms(0.5), None);
+        assert_eq!(Latency::default().mean_ms(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn quantiles_are_nearest_rank_to_one_percent(mut values in prop::collection::vec(0u32..4_000_000, 1..300)) {
+            let latency = latency(&values);
+            values.sort_unstable();
+            for (quantile, rank) in [(0.5, values.len().div_ceil(2)), (0.99, (values.len() * 99).div_ceil(100))] {
+                let exact = f64::from(values[rank - 1].min(HIGHEST_MS));
+                let got = latency.quantile_ms(quantile).unwrap().min(f64::from(HIGHEST_MS));
+                prop_assert!((got - exact).abs() <= exact * 0.01, "{got} for {exact}");
+            }
+            prop_assert_eq!(latency.max_ms, *values.last().unwrap());
+            prop_assert_eq!(latency.min_ms, values[0]);
+        }
+
+        #[test]
+        fn the_field_reads_back_with_the_crate(values in prop::collection::vec(0u32..4_000_000, 1..100)) {
+            let bytes = base64::engine::general_purpose::STANDARD.decode(latency(&values).to_base64()).unwrap();
+            let read: hdrhistogram::Histogram<u64> =
+                hdrhistogram::serialization::Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
+            prop_assert_eq!(read.len(), values.len() as u64);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Parts as points: measurement, tags and fields of everything that is counted from a log.
+
+use super::{Contents, Event, Key, Part, Series, Table, WindowKind, counter, series::SIZE_EDGES};
+use crate::point::{PointWriter, Tags, TimestampNs};
+
+/// Upper edges of the fields `latency_le_…`, ms: cumulative counts that InfluxQL can add up over nodes and time.
+pub const LATENCY_EDGES_MS: [u32; 15] =
+    [5, 10, 20, 50, 100, 200, 300, 500, 1_000, 2_000, 3_000, 5_000, 10_000, 30_000, 60_000];
+
+const LATENCY_EDGE_FIELDS: [&str; 15] = [
+    "latency_le_5",
+    "latency_le_10",
+    "latency_le_20",
+    "latency_le_50",
+    "latency_le_100",
+    "latency_le_200",
+    "latency_le_300",
+    "latency_le_500",
+    "latency_le_1000",
+    "latency_le_2000",
+    "latency_le_3000",
+    "latency_le_5000",
+    "latency_le_10000",
+    "latency_le_30000",
+    "latency_le_60000",
+];
+
+/// The measurements that come from a log, with the kind of window whose points they are.
+pub const MEASUREMENTS: &[(&str, WindowKind)] = &[
+    ("rgw_node", WindowKind::Node),
+    ("rgw_status", WindowKind::Node),
+    ("rgw_upstream", WindowKind::Node),
+    ("rgw_event", WindowKind::Node),
+    ("rgw_log", WindowKind::Node),
+    ("rgw_bucket", WindowKind::Bucket),
+    ("rgw_operation", WindowKind::Bucket),
+    ("rgw_size", WindowKind::Bucket),
+];
+
+const NS_PER_MS: i64 = 1_000_000;
+
+/// Writes the points that a part stands for, with the constant `tags` of its stream. `fields` chooses the fields of
+/// events; empty for all.
+pub fn write_points(part: &Part, tags: &Tags, fields: &[String], writer: &mut impl PointWriter) {
+    let time = part.id.time_ms().saturating_mul(NS_PER_MS);
+    for series in part.contents.series() {
+        write_series(&part.contents, series, tags, time, writer);
+    }
+    for event in part.contents.events() {
+        write_event(event, tags, fields, writer);
+    }
+}
+
+fn write_series(
+    contents: &Contents,
+    series: &Series,
+    tags: &Tags,
+    time: TimestampNs,
+    writer: &mut impl PointWriter,
+) {
+    let Some(table) = series.key.table() else { return };
+    let name = contents.name(series.key);
+    writer.begin(match table {
+        Table::Log => "rgw_log",
+        Table::Node => "rgw_node",
+        Table::Status => "rgw_status",
+        Table::Upstream => "rgw_upstream",
+        Table::Bucket => "rgw_bucket",
+        Table::Operation => "rgw_operation",
+        Table::Size => "rgw_size",
+    });
+    tags.write(writer);
+    write_key(series.key, table, name, writer);
+    match table {
+        Table::Log if series.key.has_name() => writer.integer("rejected", series.counters[counter::LINES]),
+        Table::Log => {
+            writer.integer("lines", series.counters[counter::LINES]);
+            writer.integer("late", series.counters[counter::LATE]);
+            writer.integer("expired", series.counters[counter::EXPIRED]);
+        }
+        Table::Status => writer.integer("requests", series.requests()),
+        Table::Size => write_sizes(series, writer),
+        Table::Node => {
+            write_outcomes(series, writer);
+            write_volume(series, writer);
+            write_latency(series, writer);
+            for (edge, field) in LATENCY_EDGES_MS.iter().zip(LATENCY_EDGE_FIELDS) {
+                writer.integer(field, series.latency.at_most(*edge));
+            }
+            if series.latency.count > 0 {
+                writer.text("histogram", &series.latency.to_base64());
+            }
+        }
+        Table::Bucket | Table::Operation => {
+            write_outcomes(series, writer);
+            write_volume(series, writer);
+            write_latency(series, writer);
+        }
+        Table::Upstream => {
+            writer.integer("requests", series.requests());
+            writer.integer("errors_5xx", series.counters[counter::ERRORS_5XX]);
+            write_volume(series, writer);
+            write_latency(series, writer);
+        }
+    }
+    writer.end(time);
+}
+
+fn write_key(key: Key, table: Table, name: &str, writer: &mut impl PointWriter) {
+    if key.has_name() {
+        writer.tag(
+            match table {
+                Table::Upstream => "upstream",
+                Table::Log => "reason",
+                _ => "bucket",
+            },
+            name,
+        );
+    }
+    if let Some(class) = key.class() {
+        writer.tag("class", class.name());
+    }
+    if let Some(size) = key.size_of_body() {
+        writer.tag("size", size.name());
+    }
+    if let Some((protocol, operation)) = key.protocol_operation() {
+        writer.tag("protocol", protocol.name());
+        writer.tag("operation", operation.name());
+    }
+    if let Some(status) = key.status_code() {
+        writer.tag("status", &format!("{status:03}"));
+    }
+}
+
+fn write_outcomes(series: &Series, writer: &mut impl PointWriter) {
+    writer.integer("requests", series.requests());
+    writer.integer("ok", series.counters[counter::OK]);
+    writer.integer("errors_4xx", series.counters[counter::ERRORS_4XX]);
+    writer.integer("errors_5xx", series.counters[counter::ERRORS_5XX]);
+    writer.integer("aborted", series.counters[counter::ABORTED]);
+}
+
+fn write_volume(series: &Series, writer: &mut impl PointWriter) {
+    writer.integer("slow", series.counters[counter::SLOW]);
+    writer.integer("bytes_in", series.counters[counter::BYTES_IN]);
+    writer.integer("bytes_out", series.counters[counter::BYTES_OUT]);
+}
+
+/// Sums stay integers; what is measured is a float from the first version on.
+fn write_latency(series: &Series, writer: &mut impl PointWriter) {
+    let latency = &series.latency;
+    writer.integer("latency_count", latency.count);
+    writer.integer("latency_sum_ms", latency.sum_ms);
+    let Some(mean) = latency.mean_ms() else { return };
+    writer.float("latency_min_ms", f64::from(latency.min_ms));
+    writer.float("latency_mean_ms", mean);
+    writer.float("latency_max_ms", f64::from(latency.max_ms));
+    for (field, quantile) in [("latency_p50_ms", 0.5), ("latency_p90_ms", 0.9), ("latency_p99_ms", 0.99)] {
+        writer.float(field, latency.quantile_ms(quantile).unwrap_or(mean));
+    }
+}
+
+fn write_sizes(series: &Series, writer: &mut impl PointWriter) {
+    let mut total = 0;
+    let edges = SIZE_EDGES.iter().map(|(_, field)| *field).chain(["le_inf"]);
+    for (field, count) in edges.zip(series.counters) {
+        total += count;
+        writer.integer(field, total);
+    }
+}
+
+fn write_event(event: &Event, tags: &Tags, fields: &[String], writer: &mut impl PointWriter) {
+    let wanted = |field: &str| fields.is_empty() || fields.iter().any(|wanted| wanted == field);
+    writer.begin("rgw_event");
+    tags.write(writer);
+    writer.tag("class", event.class.name());
+    writer.tag(
+        "status_class",
+        match event.status {
+            499 => "499",
+            ..=299 => "2xx",
+            300..=399 => "3xx",
+            400..=498 => "4xx",
+            500.. => "5xx",
+        },
+    );
+    writer.tag("slow", if event.slow { "true" } else { "false" });
+    for (field, text) in Event::TEXTS.iter().zip(&event.texts) {
+        if wanted(field) && !text.is_empty() {
+            writer.text(field, text);
+        }
+    }
+    if wanted("operation") {
+        writer.text("operation", event.operation.name());
+    }
+    let numbers = [
+        ("status", Some(u64::from(event.status))),
+        ("bytes_in", Some(event.bytes_in)),
+        ("bytes_out", Some(event.bytes_out)),
+        ("request_time_ms", Some(u64::from(event.request_time_ms))),
+        ("upstream_time_ms", event.upstream_time_ms.map(u64::from)),
+    ];
+    for (field, number) in numbers {
+        if let Some(number) = number.filter(|_| wanted(field)) {
+            writer.integer(field, number);
+        }
+    }
+    if let Some(verdict) = event.verdict.filter(|_| wanted("verdict")) {
+        writer.text("verdict", verdict.name());
+    }
+    let below_ms = (event.hash % NS_PER_MS as u64) as i64;
+    writer.end(event.time_ms.saturating_mul(NS_PER_MS).saturating_add(below_ms));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_are_named_after_their_edges() {
+        for (edge, field) in LATENCY_EDGES_MS.iter().zip(LATENCY_EDGE_FIELDS) {
+            assert_eq!(field, format!("latency_le_{edge}"));
+        }
+    }
+}

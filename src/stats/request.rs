@@ -1,0 +1,144 @@
+//! A request, measured: what a record and its classification mean in numbers.
+
+use super::{Size, SlowSettings};
+use crate::access_log::{Class, Classified, Operation, Protocol, Record};
+
+/// How a request ended. Disjoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Outcome {
+    /// Below 400, and nginx's `000`.
+    Ok = 0,
+    /// 400 to 499, without 499.
+    Error4xx = 1,
+    /// From 500 on.
+    Error5xx = 2,
+    /// 499: the client went away before the answer.
+    Aborted = 3,
+}
+
+impl Outcome {
+    /// Of an answered status.
+    #[inline]
+    pub const fn of(status: u16) -> Self {
+        match status {
+            ..=399 => Self::Ok,
+            499 => Self::Aborted,
+            400..=498 => Self::Error4xx,
+            500.. => Self::Error5xx,
+        }
+    }
+}
+
+/// One request, ready to be counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// What the log said.
+    pub record: &'a Record<'a>,
+    /// Our class.
+    pub class: Class,
+    /// The API.
+    pub protocol: Protocol,
+    /// RGW's operation.
+    pub operation: Operation,
+    /// `bucket` or `tenant/bucket`, decoded; empty for none.
+    pub bucket: &'a [u8],
+    /// Object key, decoded.
+    pub object: &'a [u8],
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Small or large body.
+    pub size: Size,
+    /// Slow, as the settings mean it.
+    pub slow: bool,
+    /// `$content_length` if the format has it and the request said it, else `$request_length` (headers included).
+    pub bytes_in: u64,
+    /// `$body_bytes_sent`.
+    pub bytes_out: u64,
+}
+
+impl<'a> Request<'a> {
+    /// Measures a record. `label` holds `tenant/bucket` where there is a tenant.
+    #[inline]
+    pub fn new(
+        record: &'a Record<'a>,
+        what: &Classified<'a>,
+        settings: &SlowSettings,
+        label: &'a mut Vec<u8>,
+    ) -> Self {
+        let bytes_in = record.content_length.or(record.request_length).unwrap_or(0);
+        let bytes_out = record.body_bytes_sent;
+        let body = bytes_in.max(bytes_out);
+        let size = if body <= settings.small_bytes { Size::Small } else { Size::Large };
+        let slow = is_slow(what.class, size, body, record.request_time_ms, settings);
+        let bucket = if what.tenant.is_empty() || what.bucket.is_empty() {
+            what.bucket
+        } else {
+            label.clear();
+            label.extend_from_slice(what.tenant);
+            label.push(b'/');
+            label.extend_from_slice(what.bucket);
+            label
+        };
+        Self {
+            record,
+            class: what.class,
+            protocol: what.protocol,
+            operation: what.operation,
+            bucket,
+            object: what.object,
+            outcome: Outcome::of(record.status),
+            size,
+            slow,
+            bytes_in,
+            bytes_out,
+        }
+    }
+}
+
+/// A small request is slow by its time, a large one by its rate: a 5 GB upload of a minute is not slow.
+#[inline]
+fn is_slow(class: Class, size: Size, body: u64, time_ms: u32, settings: &SlowSettings) -> bool {
+    if !matches!(class, Class::Upload | Class::Download | Class::List | Class::Delete) {
+        return false;
+    }
+    match size {
+        Size::Small => time_ms > settings.small_ms,
+        Size::Large => {
+            let (body, time) = (u128::from(body), u128::from(time_ms));
+            body * 1000 < u128::from(settings.large_bytes_per_second) * time
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_are_disjoint_and_whole() {
+        for (status, outcome) in [
+            (0, Outcome::Ok),
+            (200, Outcome::Ok),
+            (304, Outcome::Ok),
+            (399, Outcome::Ok),
+            (400, Outcome::Error4xx),
+            (404, Outcome::Error4xx),
+            (499, Outcome::Aborted),
+            (500, Outcome::Error5xx),
+            (999, Outcome::Error5xx),
+        ] {
+            assert_eq!(Outcome::of(status), outcome, "{status}");
+        }
+    }
+
+    #[test]
+    fn large_is_slow_by_rate_small_by_time() {
+        let settings = SlowSettings::default();
+        let slow = |size, body, ms| is_slow(Class::Upload, size, body, ms, &settings);
+        assert!(!slow(Size::Small, 10, 1000) && slow(Size::Small, 10, 1001));
+        assert!(!slow(Size::Large, 5 << 30, 60_000), "5 GiB in a minute is not slow");
+        assert!(slow(Size::Large, 2 << 20, 2001));
+        assert!(!is_slow(Class::Multipart, Size::Small, 10, 60_000, &settings), "completing takes its time");
+    }
+}

@@ -1,0 +1,394 @@
+//! The windows of one stream: where lines go, and when what they added up to is final.
+
+use super::{
+    Admission, Contents, Fragment, Part, Request, Settings, WindowKind,
+    family::{Family, FamilyState, Place},
+    tally::{BucketTally, Context, NodeTally, Tally as _},
+};
+use crate::point::TimestampMs;
+
+/// A line this far ahead of the wall clock does not move the watermark, and a wall clock this far behind the watermark
+/// takes it back, ms.
+const CLOCK_SKEW_MS: i64 = 300_000;
+
+/// Without a wall clock (replay), so many lines in a row have to agree on a jump of more than [`CLOCK_SKEW_MS`].
+const JUMP_LINES: u32 = 100;
+
+/// How many lines a stream ever had, and what became of them. Conservation: `lines = counted + rejected + expired`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Totals {
+    /// Lines given to these windows.
+    pub lines: u64,
+    /// Counted in a window.
+    pub counted: u64,
+    /// Not of the format.
+    pub rejected: u64,
+    /// Older than what is kept.
+    pub expired: u64,
+    /// Of those counted, ones whose window had closed.
+    pub late: u64,
+    /// Requests in parts that closed.
+    pub closed: u64,
+}
+
+impl Totals {
+    /// Whether every line became exactly one thing.
+    pub fn conserved(&self) -> bool {
+        self.lines == self.counted + self.rejected + self.expired
+    }
+}
+
+/// What of the windows survives a restart beside fragments, admitted buckets and numbers of late parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct WindowsState {
+    watermark_ms: Option<TimestampMs>,
+    last_ms: Option<TimestampMs>,
+    pending: Vec<(String, u64)>,
+    /// Totals of the stream.
+    pub totals: Totals,
+    first_ms: Option<TimestampMs>,
+    node: FamilyState,
+    bucket: FamilyState,
+}
+
+/// All open windows of a stream. Pure: time comes with the lines and by [`advance`](Self::advance).
+#[derive(Debug)]
+pub struct Windows {
+    settings: Settings,
+    node: Family<NodeTally>,
+    bucket: Family<BucketTally>,
+    admission: Admission,
+    /// Greatest event time seen, within reason.
+    watermark_ms: Option<TimestampMs>,
+    /// Time of the last line that was counted: rejected lines are booked there.
+    last_ms: Option<TimestampMs>,
+    /// Rejected lines before the first that was counted.
+    pending: Vec<(&'static str, u64)>,
+    /// Lines in a row beyond a jump without a wall clock, and the earliest of them.
+    jump: Option<(u32, TimestampMs)>,
+    /// Time of the first line ever.
+    first_ms: Option<TimestampMs>,
+    /// Windows before this are pruned: lines for them are expired.
+    floor_ms: TimestampMs,
+    /// Late windows wait for the end of input instead of closing by the watermark (replay).
+    hold_late: bool,
+    /// Set for a store of its own, `None` where everything is read from the beginning (replay).
+    instance: Option<u64>,
+    totals: Totals,
+}
+
+impl Windows {
+    /// For a stream that is followed. `instance` is the store's id: a new store cannot know what an earlier one counted
+    /// of the windows that the first lines fall into, so parts of these get numbers of their own.
+    pub fn live(settings: Settings, admission: Admission, instance: u64) -> Self {
+        Self { instance: Some(instance), ..Self::new(settings, admission) }
+    }
+
+    /// For files that are read from their beginning: what is late is held to the end, and forms one part a window.
+    pub fn replay(settings: Settings, admission: Admission) -> Self {
+        Self { hold_late: true, ..Self::new(settings, admission) }
+    }
+
+    fn new(settings: Settings, admission: Admission) -> Self {
+        let windows = settings.windows;
+        Self {
+            node: Family::new(WindowKind::Node, windows.node_ms, windows.lateness_ms),
+            bucket: Family::new(WindowKind::Bucket, windows.bucket_ms, windows.lateness_ms),
+            settings,
+            admission,
+            watermark_ms: None,
+            last_ms: None,
+            pending: Vec::new(),
+            jump: None,
+            first_ms: None,
+            floor_ms: TimestampMs::MIN,
+            hold_late: false,
+            instance: None,
+            totals: Totals::default(),
+        }
+    }
+
+    /// Counts a request. `line` is the whole line; `now_ms` the wall clock when it was read, `None` for the past.
+    #[inline]
+    pub fn record(&mut self, request: &Request<'_>, line: &[u8], now_ms: Option<TimestampMs>) {
+        let time_ms = request.record.time_ms;
+        if self.first_ms.is_none() {
+            self.begin(time_ms);
+        }
+        self.totals.lines += 1;
+        let node_start = self.node.start_of(time_ms);
+        let bucket_start = self.bucket.start_of(time_ms);
+        let (node_place, bucket_place) = (self.node.place(node_start), self.bucket.place(bucket_start));
+        if bucket_start < self.floor_ms || node_place == Place::Nowhere || bucket_place == Place::Nowhere {
+            self.expire();
+            return;
+        }
+        let late = node_place == Place::Late;
+        self.totals.counted += 1;
+        self.totals.late += u64::from(late);
+        let admission = &self.admission;
+        let events = &self.settings.events;
+        let until = late_until(self.hold_late, self.watermark_ms, self.settings.windows.lateness_ms);
+
+        let window = self.node.window(node_start, late.then_some(until));
+        let context = Context { events, admission, highest_candidate: u64::MAX };
+        window.tally().record(request, line, &context);
+        if late {
+            window.tally().late();
+        }
+        window.pack_if_full(|contents| (contents, None));
+
+        let window = self.bucket.window(bucket_start, (bucket_place == Place::Late).then_some(until));
+        let context = Context { events, admission, highest_candidate: window.highest_candidate() };
+        window.tally().record(request, line, &context);
+        window.pack_if_full(|contents| admission.limit_candidates(contents));
+
+        self.last_ms = Some(time_ms);
+        self.observe(time_ms, now_ms);
+        if !self.pending.is_empty() {
+            self.book_pending();
+        }
+    }
+
+    /// Counts a line that is not of the format: in the window of the line before, the first ones in that of the line
+    /// after.
+    pub fn reject(&mut self, reason: &'static str) {
+        self.totals.lines += 1;
+        self.totals.rejected += 1;
+        self.pend(reason);
+        if self.last_ms.is_some() {
+            self.book_pending();
+        }
+    }
+
+    /// The source has nothing more for now, and `now_ms` was the clock before it was asked.
+    pub fn advance(&mut self, now_ms: TimestampMs) {
+        match self.watermark_ms {
+            Some(watermark) if watermark > now_ms.saturating_add(CLOCK_SKEW_MS) => self.restart(now_ms),
+            Some(watermark) if watermark < now_ms => self.move_to(now_ms),
+            _ => {}
+        }
+    }
+
+    /// The parts that are final by now. Empty nearly always, and cheap then.
+    pub fn close_due(&mut self) -> Vec<Part> {
+        let mut parts = Vec::new();
+        let Some(watermark) = self.watermark_ms else { return parts };
+        self.node.close_due(watermark, |contents, _| seal_node(contents), &mut parts);
+        let admission = &mut self.admission;
+        self.bucket.close_due(watermark, |contents, start| admission.close(contents, start), &mut parts);
+        self.totals.closed += parts.iter().map(|part| part.contents.node_requests()).sum::<u64>();
+        parts
+    }
+
+    /// Everything that is open, final or not: there is no more input.
+    pub fn close_all(&mut self) -> Vec<Part> {
+        let mut parts = Vec::new();
+        self.node.close_all(|contents, _| seal_node(contents), &mut parts);
+        let admission = &mut self.admission;
+        self.bucket.close_all(|contents, start| admission.close(contents, start), &mut parts);
+        self.totals.closed += parts.iter().map(|part| part.contents.node_requests()).sum::<u64>();
+        parts
+    }
+
+    /// What was counted in windows that stay open since the last time: to be appended to the store.
+    pub fn fragments(&mut self) -> Vec<Fragment> {
+        let mut fragments = Vec::new();
+        self.node.fragments(|contents| (contents, None), &mut fragments);
+        let admission = &self.admission;
+        self.bucket.fragments(|contents| admission.limit_candidates(contents), &mut fragments);
+        fragments
+    }
+
+    /// Requests in open windows that have been handed out as fragments.
+    pub fn open_requests(&self) -> u64 {
+        self.node.open_windows().map(|window| window.packed().node_requests()).sum()
+    }
+
+    /// The admitted buckets.
+    pub fn admission(&mut self) -> &mut Admission {
+        &mut self.admission
+    }
+
+    /// Numbers of late parts that changed since the last time: kind, start, next number.
+    pub fn take_changed_k(&mut self) -> Vec<(WindowKind, TimestampMs, u32)> {
+        let node = self.node.take_changed_k().into_iter().map(|(start, k)| (WindowKind::Node, start, k));
+        let bucket =
+            self.bucket.take_changed_k().into_iter().map(|(start, k)| (WindowKind::Bucket, start, k));
+        node.chain(bucket).collect()
+    }
+
+    /// Parts of windows before this are pruned: lines that come for them now are expired. Never above an open window.
+    pub fn set_floor(&mut self, floor_ms: TimestampMs) {
+        let open = self.node.oldest_open().into_iter().chain(self.bucket.oldest_open()).min();
+        self.floor_ms = floor_ms.min(open.unwrap_or(floor_ms));
+        self.node.forget_below(self.floor_ms);
+        self.bucket.forget_below(self.floor_ms);
+    }
+
+    /// What became of the lines.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Greatest event time seen, within reason.
+    pub fn watermark_ms(&self) -> Option<TimestampMs> {
+        self.watermark_ms
+    }
+
+    /// Time of the first line ever.
+    pub fn first_ms(&self) -> Option<TimestampMs> {
+        self.first_ms
+    }
+
+    /// What the store keeps of this.
+    pub fn state(&self) -> WindowsState {
+        WindowsState {
+            watermark_ms: self.watermark_ms,
+            last_ms: self.last_ms,
+            pending: self.pending.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
+            totals: self.totals,
+            first_ms: self.first_ms,
+            node: self.node.state(),
+            bucket: self.bucket.state(),
+        }
+    }
+
+    /// Goes on where the store left off. `known` gives back the reasons of rejects.
+    pub fn restore(
+        &mut self,
+        state: WindowsState,
+        fragments: impl IntoIterator<Item = Fragment>,
+        next_k: impl IntoIterator<Item = (WindowKind, TimestampMs, u32)>,
+        known: impl Fn(&str) -> &'static str,
+    ) {
+        self.watermark_ms = state.watermark_ms;
+        self.last_ms = state.last_ms;
+        self.pending = state.pending.iter().map(|(reason, count)| (known(reason), *count)).collect();
+        self.totals = state.totals;
+        self.first_ms = state.first_ms;
+        if state.first_ms.is_some() {
+            let watermark = state.watermark_ms.unwrap_or(TimestampMs::MIN);
+            self.node.restore(state.node, watermark);
+            self.bucket.restore(state.bucket, watermark);
+        }
+        for (kind, start_ms, k) in next_k {
+            match kind {
+                WindowKind::Node => self.node.restore_k(start_ms, k),
+                WindowKind::Bucket => self.bucket.restore_k(start_ms, k),
+            }
+        }
+        let context = Context {
+            events: &self.settings.events,
+            admission: &self.admission,
+            highest_candidate: u64::MAX,
+        };
+        for fragment in fragments {
+            match fragment.window.kind {
+                WindowKind::Node => self.node.resume(fragment, &context),
+                WindowKind::Bucket => self.bucket.resume(fragment, &context),
+            }
+        }
+    }
+
+    /// The first line ever.
+    fn begin(&mut self, time_ms: TimestampMs) {
+        self.first_ms = Some(time_ms);
+        if let Some(instance) = self.instance {
+            let fresh = time_ms.saturating_add(self.settings.windows.lateness_ms);
+            self.node.fresh_until(fresh, instance);
+            self.bucket.fresh_until(fresh, instance);
+        }
+    }
+
+    /// Moves the watermark by the time of a line.
+    #[inline]
+    fn observe(&mut self, time_ms: TimestampMs, now_ms: Option<TimestampMs>) {
+        let Some(watermark) = self.watermark_ms else {
+            if now_ms.is_none_or(|now| time_ms <= now.saturating_add(CLOCK_SKEW_MS)) {
+                self.move_to(time_ms);
+            }
+            return;
+        };
+        match now_ms {
+            Some(now) if watermark > now.saturating_add(CLOCK_SKEW_MS) => self.restart(now),
+            Some(now) if time_ms > now.saturating_add(CLOCK_SKEW_MS) => {}
+            None if time_ms > watermark.saturating_add(CLOCK_SKEW_MS) => self.jump(time_ms),
+            _ => {
+                self.jump = None;
+                if time_ms > watermark {
+                    self.move_to(time_ms);
+                }
+            }
+        }
+    }
+
+    /// A line far ahead, and no wall clock to ask: it counts once enough of them agree.
+    #[cold]
+    fn jump(&mut self, time_ms: TimestampMs) {
+        let (lines, earliest) = self.jump.unwrap_or((0, time_ms));
+        let jump = (lines + 1, earliest.min(time_ms));
+        self.jump = Some(jump);
+        if jump.0 >= JUMP_LINES {
+            self.jump = None;
+            self.move_to(jump.1);
+        }
+    }
+
+    fn move_to(&mut self, watermark_ms: TimestampMs) {
+        self.watermark_ms = Some(watermark_ms);
+        self.node.observe(watermark_ms);
+        self.bucket.observe(watermark_ms);
+    }
+
+    /// The clock was more than a little ahead, and was put right.
+    #[cold]
+    fn restart(&mut self, now_ms: TimestampMs) {
+        self.node.restart(now_ms);
+        self.bucket.restart(now_ms);
+        self.move_to(now_ms);
+    }
+
+    fn expire(&mut self) {
+        self.totals.expired += 1;
+        self.pend(EXPIRED);
+        if self.last_ms.is_some() {
+            self.book_pending();
+        }
+    }
+
+    fn pend(&mut self, reason: &'static str) {
+        match self.pending.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += 1,
+            None => self.pending.push((reason, 1)),
+        }
+    }
+
+    /// Books lines that have no window of their own in that of the last line counted.
+    #[cold]
+    fn book_pending(&mut self) {
+        let Some(time_ms) = self.last_ms else { return };
+        let start = self.node.start_of(time_ms);
+        let late = self.node.place(start) != Place::OnTime;
+        let until = late_until(self.hold_late, self.watermark_ms, self.settings.windows.lateness_ms);
+        let window = self.node.window(start, late.then_some(until));
+        for (reason, count) in self.pending.drain(..) {
+            for _ in 0..count {
+                if reason == EXPIRED { window.tally().expire() } else { window.tally().reject(reason) }
+            }
+        }
+    }
+}
+
+/// How a pending line that is older than what is kept is told from rejected ones.
+const EXPIRED: &str = "expired";
+
+/// When a window of late lines that is opened now closes.
+fn late_until(hold: bool, watermark_ms: Option<TimestampMs>, lateness_ms: i64) -> TimestampMs {
+    if hold { TimestampMs::MAX } else { watermark_ms.unwrap_or(0).saturating_add(lateness_ms) }
+}
+
+/// Nodes have no names to decide about.
+fn seal_node(contents: Contents) -> Contents {
+    contents.relabel(<[u8]>::to_vec)
+}
