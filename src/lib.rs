@@ -18,5 +18,8 @@
 pub mod access_log;
 pub mod follow;
 pub mod influx;
+pub mod pipeline;
 pub mod point;
 pub mod stats;
+#[cfg(feature = "store")]
+pub mod store;

@@ -59,3 +59,48 @@ impl Tags {
         }
     }
 }
+
+/// A field's value. Its type can never change once a point with it was written.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Field {
+    /// Additive.
+    Integer(u64),
+    /// Measured.
+    Float(f64),
+    /// A truth.
+    Boolean(bool),
+    /// Text.
+    Text(String),
+}
+
+/// A point of its own: for the few that do not come from windows (our own health, Ceph's, the probe's).
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Point {
+    /// Measurement.
+    pub measurement: String,
+    /// Tags.
+    pub tags: Tags,
+    /// Fields, at least one.
+    pub fields: Vec<(String, Field)>,
+    /// When, ns.
+    pub time: TimestampNs,
+}
+
+impl Point {
+    /// Hands the point to a writer, with `constant` tags beside its own.
+    pub fn write(&self, constant: &Tags, writer: &mut impl PointWriter) {
+        writer.begin(&self.measurement);
+        constant.write(writer);
+        self.tags.write(writer);
+        for (key, value) in &self.fields {
+            match value {
+                Field::Integer(value) => writer.integer(key, *value),
+                Field::Float(value) => writer.float(key, *value),
+                Field::Boolean(value) => writer.boolean(key, *value),
+                Field::Text(value) => writer.text(key, value),
+            }
+        }
+        writer.end(self.time);
+    }
+}

@@ -250,23 +250,11 @@ impl<T: Tally> Family<T> {
         limit: impl Fn(Contents) -> (Contents, Option<u64>),
         fragments: &mut Vec<Fragment>,
     ) {
-        let lengths = (self.length_ms, self.next_length);
-        for (start_ms, window) in self.open.iter_mut().chain(&mut self.late) {
-            if window.tally.is_empty() {
-                continue;
+        let ids: Vec<OpenWindow> = self.open_ids().collect();
+        for (id, window) in ids.into_iter().zip(self.open.values_mut().chain(self.late.values_mut())) {
+            if !window.tally.is_empty() {
+                fragments.push(Fragment { window: id, contents: window.pack(&limit) });
             }
-            let length_ms = match lengths {
-                (_, Some((from, length))) if *start_ms >= from => length,
-                (length, _) => length,
-            };
-            let contents = window.pack(&limit);
-            let id = OpenWindow {
-                kind: self.kind,
-                start_ms: *start_ms,
-                length_ms,
-                late_until_ms: window.late_until_ms,
-            };
-            fragments.push(Fragment { window: id, contents });
         }
     }
 
@@ -330,6 +318,16 @@ impl<T: Tally> Family<T> {
     pub(super) fn oldest_open(&self) -> Option<TimestampMs> {
         let first = |windows: &BTreeMap<TimestampMs, Window<T>>| windows.keys().next().copied();
         first(&self.open).into_iter().chain(first(&self.late)).min()
+    }
+
+    /// Identities of all windows that are open.
+    pub(super) fn open_ids(&self) -> impl Iterator<Item = OpenWindow> {
+        self.open.iter().chain(&self.late).map(|(start_ms, window)| OpenWindow {
+            kind: self.kind,
+            start_ms: *start_ms,
+            length_ms: self.length_at(*start_ms),
+            late_until_ms: window.late_until_ms,
+        })
     }
 
     /// All windows that are open, with what was packed of them.

@@ -1,7 +1,7 @@
 //! The windows of one stream: where lines go, and when what they added up to is final.
 
 use super::{
-    Admission, Contents, Fragment, Part, Request, Settings, WindowKind,
+    Admission, Contents, Fragment, OpenWindow, Part, Request, Settings, WindowKind,
     family::{Family, FamilyState, Place},
     tally::{BucketTally, Context, NodeTally, Tally as _},
 };
@@ -203,6 +203,11 @@ impl Windows {
     /// Requests in open windows that have been handed out as fragments.
     pub fn open_requests(&self) -> u64 {
         self.node.open_windows().map(|window| window.packed().node_requests()).sum()
+    }
+
+    /// All windows that are open.
+    pub fn open(&self) -> Vec<OpenWindow> {
+        self.node.open_ids().chain(self.bucket.open_ids()).collect()
     }
 
     /// The admitted buckets.

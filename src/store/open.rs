@@ -1,0 +1,155 @@
+//! Opening the database, and the lock that one `run` holds.
+
+use std::{
+    fs::{File, TryLockError},
+    hash::{BuildHasher as _, Hasher as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::StoreError;
+
+/// Layout of the database, in SQLite's `user_version`.
+const LAYOUT: i64 = 1;
+
+/// How long a writer waits for another one (replay beside the daemon).
+const BUSY: Duration = Duration::from_secs(10);
+
+/// The store, open for writing.
+#[derive(Debug)]
+pub struct Store {
+    pub(super) db: Connection,
+    pub(super) path: PathBuf,
+    instance: u64,
+}
+
+/// Held by the one `run` (or `replay --replace`) of a store, and by nobody after a crash: the system lets go of it.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
+}
+
+impl Store {
+    /// Opens the store, or makes it.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let failed = |error: rusqlite::Error| match StoreError::of(path, error) {
+            StoreError::Open { path, error, .. } => {
+                let mend = open_mend(&path);
+                StoreError::Open { path, error, mend }
+            }
+            other => other,
+        };
+        let db = Connection::open(path).map_err(failed)?;
+        prepare(&db).map_err(failed)?;
+        let found = layout(&db).map_err(failed)?;
+        if found > LAYOUT {
+            return Err(StoreError::Newer { path: path.into(), found, known: LAYOUT });
+        }
+        if found == 0 {
+            create(&db).map_err(failed)?;
+        }
+        let instance: i64 = db
+            .query_row("SELECT value FROM meta WHERE key = 'instance'", [], |row| row.get(0))
+            .map_err(failed)?;
+        Ok(Self { db, path: path.into(), instance: instance as u64 })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Tells this store from one that was lost and made anew, and from that of another host.
+    pub fn instance(&self) -> u64 {
+        self.instance
+    }
+
+    /// Takes the lock of the one who reads the logs. Fails at once when another has it.
+    pub fn lock(&self) -> Result<RunLock, StoreError> {
+        let path = self.path.with_extension("lock");
+        let failed = |error: std::io::Error| StoreError::Open {
+            path: path.clone(),
+            error: error.to_string(),
+            mend: String::new(),
+        };
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(RunLock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: self.path.clone() }),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
+    pub(super) fn failed(&self, error: rusqlite::Error) -> StoreError {
+        StoreError::of(&self.path, error)
+    }
+}
+
+/// What every connection needs. `auto_vacuum` has to come before the first table and before WAL.
+fn prepare(db: &Connection) -> rusqlite::Result<()> {
+    db.busy_timeout(BUSY)?;
+    db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    // FULL: a commit that returned survives power loss; what follows from it (acknowledged, read on) may happen.
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "journal_size_limit", 16 << 20)?;
+    db.pragma_update(None, "wal_autocheckpoint", 1000)?;
+    db.pragma_update(None, "temp_store", "MEMORY")
+}
+
+fn layout(db: &Connection) -> rusqlite::Result<i64> {
+    db.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// All tables at once or none: two processes that make one store at a time agree by SQLite's lock.
+fn create(db: &Connection) -> rusqlite::Result<()> {
+    let transaction = rusqlite::Transaction::new_unchecked(db, rusqlite::TransactionBehavior::Immediate)?;
+    if layout(&transaction)? == 0 {
+        transaction.execute_batch(include_str!("schema.sql"))?;
+        // No secret: only has to differ between stores. 62 bits, so that it is a positive integer everywhere.
+        let random = std::hash::RandomState::new().build_hasher().finish() >> 2;
+        transaction.execute("INSERT INTO meta (key, value) VALUES ('instance', ?1)", [random as i64])?;
+        transaction.pragma_update(None, "user_version", LAYOUT)?;
+    }
+    transaction.commit()
+}
+
+/// Opens an existing store to look at it only.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let failed = |error| match StoreError::of(path, error) {
+        StoreError::Open { path, error, .. } => {
+            let mend = reader_mend(&path);
+            StoreError::Open { path, error, mend }
+        }
+        other => other,
+    };
+    let db = Connection::open_with_flags(path, flags).map_err(failed)?;
+    db.busy_timeout(BUSY).map_err(failed)?;
+    let found = layout(&db).map_err(failed)?;
+    if found > LAYOUT {
+        return Err(StoreError::Newer { path: path.into(), found, known: LAYOUT });
+    }
+    Ok(db)
+}
+
+fn open_mend(path: &Path) -> String {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return String::new();
+    };
+    if folder.is_dir() {
+        format!("; this user needs to be able to write to {}", folder.display())
+    } else {
+        format!("; make its folder: install -d -o rgwlens -g rgwlens -m 0700 {}", folder.display())
+    }
+}
+
+fn reader_mend(path: &Path) -> String {
+    if path.exists() {
+        "; run this as the user of the daemon: sudo -u rgwlens rgwlens …".to_owned()
+    } else {
+        "; there is no store yet: `rgwlens run` makes it, and so does `rgwlens replay --to store`".to_owned()
+    }
+}

@@ -1,0 +1,127 @@
+//! Forgetting: by age and by size, whole windows at a time, once every required output has them.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+
+use super::{Store, StoreError};
+use crate::point::TimestampMs;
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// How long.
+    pub age: Duration,
+    /// How many bytes at most.
+    pub bytes: u64,
+}
+
+/// What pruning did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Parts dropped.
+    pub parts: usize,
+    /// The store is over its size, and nothing may be dropped: a required output is behind.
+    pub full: bool,
+}
+
+/// Parts dropped in one transaction: a few milliseconds.
+const AT_ONCE: i64 = 2_000;
+
+/// Free pages given back to the file system at a time.
+const VACUUM_PAGES: i64 = 2_000;
+
+impl Store {
+    /// Drops what is too old, and the oldest of what is too much. Optional outputs are moved on over what is dropped,
+    /// and their gap counted.
+    pub fn prune(&mut self, keep: Keep, now_ms: TimestampMs) -> Result<Pruned, StoreError> {
+        let oldest_kept = now_ms.saturating_sub(i64::try_from(keep.age.as_millis()).unwrap_or(i64::MAX));
+        let pruned = self.transaction(|db| {
+            let sent: i64 = db.query_row(
+                "SELECT coalesce(min(seq), 9223372036854775807) FROM outputs WHERE required",
+                [],
+                |row| row.get(0),
+            )?;
+            let over = used_bytes(db)?.saturating_sub(keep.bytes);
+            let mut until = oldest_kept;
+            if over > 0 {
+                until = until.max(oldest_of(db, over)?);
+            }
+            let floors = droppable(db, until, sent)?;
+            let mut pruned = Pruned::default();
+            for (stream, floor) in &floors {
+                db.execute(
+                    "UPDATE outputs SET gaps = gaps + (SELECT count(*) FROM parts
+                       WHERE stream = ?1 AND start + length <= ?2 AND seq <= ?3 AND seq > outputs.seq)
+                     WHERE NOT required",
+                    params![stream, floor, sent],
+                )?;
+                pruned.parts += db.execute(
+                    "DELETE FROM parts WHERE stream = ?1 AND start + length <= ?2 AND seq <= ?3",
+                    params![stream, floor, sent],
+                )?;
+                db.execute("UPDATE streams SET floor = max(floor, ?2) WHERE name = ?1", params![stream, floor])?;
+                db.execute("DELETE FROM late_numbers WHERE stream = ?1 AND start < ?2", params![stream, floor])?;
+            }
+            if pruned.parts > 0 {
+                // A moved-on output goes on with the oldest part that is left.
+                db.execute(
+                    "UPDATE outputs SET seq = max(seq, (SELECT coalesce(min(seq) - 1, outputs.seq) FROM parts))
+                     WHERE NOT required",
+                    [],
+                )?;
+            }
+            pruned.full = pruned.parts == 0 && over > 0;
+            Ok(pruned)
+        })?;
+        if pruned.parts > 0 {
+            self.db
+                .execute_batch(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))
+                .map_err(|error| self.failed(error))?;
+        }
+        Ok(pruned)
+    }
+
+    /// Windows of a stream before this are pruned.
+    pub fn floor_ms(&self, stream: &str) -> Result<TimestampMs, StoreError> {
+        self.db
+            .query_row("SELECT floor FROM streams WHERE name = ?1", [stream], |row| row.get(0))
+            .map_err(|error| self.failed(error))
+    }
+}
+
+/// Up to which end the oldest windows have to go to make `over` bytes of room.
+fn oldest_of(db: &Connection, over: u64) -> rusqlite::Result<TimestampMs> {
+    let mut statement =
+        db.prepare_cached("SELECT start + length, length(blob) FROM parts ORDER BY start LIMIT ?1")?;
+    let mut rows = statement.query([AT_ONCE])?;
+    let (mut until, mut freed) = (TimestampMs::MIN, 0);
+    while let Some(row) = rows.next()? {
+        until = until.max(row.get(0)?);
+        freed += row.get::<_, i64>(1)? as u64;
+        if freed >= over {
+            break;
+        }
+    }
+    Ok(until)
+}
+
+/// By stream, up to which end its windows may be dropped: none that a required output lacks a part of, and so many at
+/// once at most.
+fn droppable(db: &Connection, until: TimestampMs, sent: i64) -> rusqlite::Result<Vec<(String, TimestampMs)>> {
+    db.prepare_cached(
+        "SELECT stream, max(start + length) FROM
+           (SELECT stream, start, length FROM parts WHERE start + length <= ?1 ORDER BY start LIMIT ?3) AS old
+         WHERE start + length <= coalesce(
+           (SELECT min(start) FROM parts WHERE parts.stream = old.stream AND seq > ?2), 9223372036854775807)
+         GROUP BY stream",
+    )?
+    .query_map(params![until, sent, AT_ONCE], |row| Ok((row.get(0)?, row.get(1)?)))?
+    .collect()
+}
+
+/// Bytes in use in the database file.
+pub(super) fn used_bytes(db: &Connection) -> rusqlite::Result<u64> {
+    let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    Ok(((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?) as u64)
+}

@@ -1,0 +1,303 @@
+//! Looking at the store, beside whoever writes it.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{CODEC_CONTENTS, CODEC_POINTS, StoreError, checksum, kind_of, open};
+use crate::{
+    follow::Position,
+    point::{Point, Tags, TimestampMs},
+    stats::{Contents, Fragment, OpenWindow, Part, PartId, WindowKind, WindowsState},
+};
+
+/// A connection that only reads. Each call is one short transaction, so that the write-ahead log can be cut.
+#[derive(Debug)]
+pub struct Reader {
+    db: Connection,
+    path: PathBuf,
+}
+
+/// A part as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredPart {
+    /// Its number in the log of parts.
+    pub seq: i64,
+    /// Name of its stream.
+    pub stream: String,
+    /// Constant tags at its close.
+    pub tags: Tags,
+    /// What it holds.
+    pub payload: Payload,
+}
+
+/// What a part holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Payload {
+    /// A window of a log, or late lines of one.
+    Window(Part),
+    /// Points of their own.
+    Points(Vec<Point>),
+}
+
+/// Part of time, `[from, until)`, ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// First moment.
+    pub from_ms: TimestampMs,
+    /// First moment after.
+    pub until_ms: TimestampMs,
+}
+
+impl Range {
+    /// All of it.
+    pub const ALL: Self = Self { from_ms: TimestampMs::MIN, until_ms: TimestampMs::MAX };
+}
+
+/// A stream's progress.
+#[derive(Clone, Debug, Default)]
+pub struct StreamState {
+    /// Name.
+    pub name: String,
+    /// Path of the log.
+    pub path: String,
+    /// Where reading stands; `None` before the first commit.
+    pub position: Option<Position>,
+    /// What of the windows is not in fragments.
+    pub windows: Option<WindowsState>,
+    /// Windows before this are pruned.
+    pub floor_ms: TimestampMs,
+    /// What open windows counted.
+    pub fragments: Vec<Fragment>,
+    /// Admitted buckets.
+    pub admitted: Vec<(String, TimestampMs)>,
+    /// Numbers of late parts.
+    pub late_numbers: Vec<(WindowKind, TimestampMs, u32)>,
+}
+
+/// An output's progress.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct OutputState {
+    /// Name.
+    pub name: String,
+    /// Last part it has.
+    pub seq: i64,
+    /// Parts stay until it has them.
+    pub required: bool,
+    /// Parts it does not have yet.
+    pub unsent_parts: u64,
+    /// Parts it never got.
+    pub gaps: u64,
+    /// Points refused one by one.
+    pub rejected: u64,
+    /// Points older than its retention.
+    pub expired: u64,
+    /// What it complains about.
+    pub trouble: String,
+}
+
+impl Reader {
+    /// Opens a store that exists.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { db: open::open_reader(path)?, path: path.into() })
+    }
+
+    /// At most `limit` parts after `seq`, in order. A damaged one is an error that names it.
+    pub fn parts_after(&self, seq: i64, limit: usize) -> Result<Vec<StoredPart>, StoreError> {
+        self.parts(
+            "SELECT seq, stream, t.tags, kind, start, length, k, codec, crc, blob
+             FROM parts JOIN tag_sets t ON t.id = parts.tags WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+            params![seq, limit as i64],
+        )
+    }
+
+    /// At most `limit` parts after `seq` that lie in a range of time, in order.
+    pub fn parts_in(&self, range: Range, seq: i64, limit: usize) -> Result<Vec<StoredPart>, StoreError> {
+        self.parts(
+            "SELECT seq, stream, t.tags, kind, start, length, k, codec, crc, blob
+             FROM parts JOIN tag_sets t ON t.id = parts.tags
+             WHERE seq > ?1 AND start >= ?3 AND start < ?4 ORDER BY seq LIMIT ?2",
+            params![seq, limit as i64, range.from_ms, range.until_ms],
+        )
+    }
+
+    fn parts(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<StoredPart>, StoreError> {
+        let mut statement = self.db.prepare_cached(sql).map_err(|error| self.failed(error))?;
+        let mut rows = statement.query(params).map_err(|error| self.failed(error))?;
+        let mut parts = Vec::new();
+        while let Some(row) = rows.next().map_err(|error| self.failed(error))? {
+            parts.push(self.part(row)?);
+        }
+        Ok(parts)
+    }
+
+    fn part(&self, row: &rusqlite::Row<'_>) -> Result<StoredPart, StoreError> {
+        let seq = row.get(0).map_err(|error| self.failed(error))?;
+        let damaged = || StoreError::DamagedPart { path: self.path.clone(), seq };
+        let read = || -> rusqlite::Result<_> {
+            let tags: String = row.get(2)?;
+            let kind: String = row.get(3)?;
+            let blob: Vec<u8> = row.get(9)?;
+            Ok((
+                row.get(1)?,
+                tags,
+                kind,
+                row.get(4)?,
+                row.get(5)?,
+                row.get(6)?,
+                row.get(7)?,
+                row.get(8)?,
+                blob,
+            ))
+        };
+        let (stream, tags, kind, start_ms, length_ms, k, codec, crc, blob): (_, _, _, _, _, _, i64, i64, _) =
+            read().map_err(|error| self.failed(error))?;
+        if checksum(&blob) != crc {
+            return Err(damaged());
+        }
+        let payload = match (codec, kind_of(&kind)) {
+            (CODEC_CONTENTS, Some(kind)) => Payload::Window(Part {
+                id: PartId { kind, start_ms, length_ms, k },
+                contents: Contents::decode(&blob).map_err(|_| damaged())?,
+            }),
+            (CODEC_POINTS, None) => Payload::Points(serde_json::from_slice(&blob).map_err(|_| damaged())?),
+            _ => return Err(damaged()),
+        };
+        let tags = serde_json::from_str(&tags).map_err(|_| damaged())?;
+        Ok(StoredPart { seq, stream, tags, payload })
+    }
+
+    /// Number of the part before the oldest one kept, where a new output begins; and of the newest.
+    pub fn bounds(&self) -> Result<(i64, i64), StoreError> {
+        self.db
+            .query_row("SELECT coalesce(min(seq) - 1, 0), coalesce(max(seq), 0) FROM parts", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .map_err(|error| self.failed(error))
+    }
+
+    /// A stream's progress; `None` for one that the store does not know.
+    pub fn stream(&self, name: &str) -> Result<Option<StreamState>, StoreError> {
+        let read = || -> rusqlite::Result<Option<StreamState>> {
+            // One transaction: the pieces belong together.
+            let db = self.db.unchecked_transaction()?;
+            let Some(mut stream) = db
+                .query_row(
+                    "SELECT path, position, windows, floor FROM streams WHERE name = ?1",
+                    [name],
+                    |row| {
+                        Ok(StreamState {
+                            name: name.to_owned(),
+                            path: row.get(0)?,
+                            position: parsed(row.get(1)?, 1)?,
+                            windows: parsed(row.get(2)?, 2)?,
+                            floor_ms: row.get(3)?,
+                            ..StreamState::default()
+                        })
+                    },
+                )
+                .optional()?
+            else {
+                return Ok(None);
+            };
+            stream.fragments = fragments(&db, name)?;
+            stream.admitted = db
+                .prepare("SELECT bucket, last FROM admitted WHERE stream = ?1")?
+                .query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<_, _>>()?;
+            stream.late_numbers = db
+                .prepare("SELECT kind, start, next_k FROM late_numbers WHERE stream = ?1")?
+                .query_map([name], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)))?
+                .filter_map(|row| match row {
+                    Ok((kind, start, k)) => kind_of(&kind).map(|kind| Ok((kind, start, k))),
+                    Err(error) => Some(Err(error)),
+                })
+                .collect::<Result<_, _>>()?;
+            Ok(Some(stream))
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// Names of all streams that were followed.
+    pub fn streams(&self) -> Result<Vec<String>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<String>> {
+            self.db
+                .prepare("SELECT name FROM streams ORDER BY name")?
+                .query_map([], |row| row.get(0))?
+                .collect()
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// Progress of all outputs.
+    pub fn outputs(&self) -> Result<Vec<OutputState>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<OutputState>> {
+            self.db
+                .prepare(
+                    "SELECT name, seq, required, (SELECT count(*) FROM parts WHERE parts.seq > outputs.seq),
+                            gaps, rejected, expired, trouble
+                     FROM outputs ORDER BY name",
+                )?
+                .query_map([], |row| {
+                    Ok(OutputState {
+                        name: row.get(0)?,
+                        seq: row.get(1)?,
+                        required: row.get(2)?,
+                        unsent_parts: row.get::<_, i64>(3)? as u64,
+                        gaps: row.get::<_, i64>(4)? as u64,
+                        rejected: row.get::<_, i64>(5)? as u64,
+                        expired: row.get::<_, i64>(6)? as u64,
+                        trouble: row.get(7)?,
+                    })
+                })?
+                .collect()
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// Bytes the parts, fragments and everything else take in the database file, without free pages.
+    pub fn used_bytes(&self) -> Result<u64, StoreError> {
+        super::prune::used_bytes(&self.db).map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: rusqlite::Error) -> StoreError {
+        StoreError::of(&self.path, error)
+    }
+}
+
+fn fragments(db: &Connection, stream: &str) -> rusqlite::Result<Vec<Fragment>> {
+    let mut statement = db.prepare(
+        "SELECT kind, start, length, late_until, crc, blob FROM fragments WHERE stream = ?1 ORDER BY id",
+    )?;
+    let mut rows = statement.query([stream])?;
+    let mut fragments = Vec::new();
+    while let Some(row) = rows.next()? {
+        let kind: String = row.get(0)?;
+        let blob: Vec<u8> = row.get(5)?;
+        let damaged = || {
+            let cause = "a fragment of an open window has a wrong checksum or is not readable";
+            rusqlite::Error::FromSqlConversionFailure(5, rusqlite::types::Type::Blob, cause.into())
+        };
+        if checksum(&blob) != row.get::<_, i64>(4)? {
+            return Err(damaged());
+        }
+        let window = OpenWindow {
+            kind: kind_of(&kind).ok_or_else(damaged)?,
+            start_ms: row.get(1)?,
+            length_ms: row.get(2)?,
+            late_until_ms: row.get(3)?,
+        };
+        fragments.push(Fragment { window, contents: Contents::decode(&blob).map_err(|_| damaged())? });
+    }
+    Ok(fragments)
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(
+    text: Option<String>,
+    column: usize,
+) -> rusqlite::Result<Option<T>> {
+    let Some(text) = text else { return Ok(None) };
+    serde_json::from_str(&text).map(Some).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
+    })
+}

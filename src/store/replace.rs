@@ -1,0 +1,60 @@
+//! What `replay` needs beside appending: what is there already, and making room for what replaces it.
+
+use std::collections::BTreeMap;
+
+use rusqlite::params;
+
+use super::{Range, Reader, Store, StoreError, Stream, kind_name};
+use crate::{
+    point::TimestampMs,
+    stats::{Key, WindowKind, counter},
+};
+
+impl Store {
+    /// Drops the parts of a stream's windows that begin in these ranges, with the tags of this stream.
+    pub fn delete(
+        &mut self,
+        stream: &Stream,
+        kind: WindowKind,
+        ranges: &[Range],
+    ) -> Result<usize, StoreError> {
+        let tags = serde_json::to_string(&stream.tags).unwrap_or_default();
+        self.transaction(|db| {
+            let mut gone = 0;
+            for range in ranges {
+                gone += db.execute(
+                    "DELETE FROM parts WHERE stream = ?1 AND kind = ?2 AND start >= ?3 AND start < ?4
+                     AND tags = (SELECT id FROM tag_sets WHERE tags = ?5)",
+                    params![stream.name, kind_name(kind), range.from_ms, range.until_ms, tags],
+                )?;
+            }
+            Ok(gone)
+        })
+    }
+}
+
+impl Reader {
+    /// Lines stored of a stream, by the start of the window of `length_ms` they fall into: from `rgw_log`.
+    pub fn lines_by_window(
+        &self,
+        stream: &Stream,
+        range: Range,
+        length_ms: i64,
+    ) -> Result<BTreeMap<TimestampMs, u64>, StoreError> {
+        let mut lines = BTreeMap::new();
+        let mut seq = 0;
+        loop {
+            let parts = self.parts_in(range, seq, 1000)?;
+            let Some(last) = parts.last() else { return Ok(lines) };
+            seq = last.seq;
+            for stored in parts.iter().filter(|p| p.stream == stream.name && p.tags == stream.tags) {
+                let super::Payload::Window(part) = &stored.payload else { continue };
+                let log = part.contents.series().iter().find(|series| series.key == Key::LOG);
+                let start = part.id.start_ms - part.id.start_ms.rem_euclid(length_ms);
+                if let Some(log) = log {
+                    *lines.entry(start).or_default() += log.counters[counter::LINES];
+                }
+            }
+        }
+    }
+}
