@@ -12,7 +12,9 @@ mod parse;
 mod record;
 mod time;
 
-pub use classify::{Asked, Classified, Classifier, ClassifierSettings, HealthSettings, Release};
+pub use classify::{
+    Asked, Classified, Classifier, ClassifierSettings, HealthSettings, Release, redacted_uri, valid_bucket,
+};
 pub use escape::{Escape, unescape};
 pub use format::{FormatError, LogFormat};
 pub use operation::{Class, Operation, Protocol};

@@ -1,6 +1,4 @@
-//! Which operation of which API on which bucket and object a request is.
-
-use super::{Class, Operation, Protocol};
+//! What the gateway is configured as.
 
 /// RGW's release, which decides how sub-resources that an older gateway does not know are named.
 #[derive(
@@ -32,7 +30,8 @@ pub enum Release {
 /// Who is a balancer's or monitor's health check, not a user.
 #[derive(Clone, Debug)]
 pub struct HealthSettings {
-    /// Anonymous `GET /` and `HEAD /` count as health checks (default true).
+    /// Anonymous `GET /` and `HEAD /` count as health checks (default true). A log does not show who signed: one that was
+    /// answered 400 to 403, or sent by a client that signs always (an AWS SDK, say), does not count.
     pub root: bool,
     /// Client addresses whose every request is a health check, exact text of `$remote_addr`.
     pub addresses: Vec<String>,
@@ -77,70 +76,6 @@ impl Default for ClassifierSettings {
             swift_auth_entry: "auth".into(),
             admin_entry: "admin".into(),
             health: HealthSettings::default(),
-        }
-    }
-}
-
-/// What the classifier looks at: the request as the client sent it, nginx's escapes undone.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Asked<'a> {
-    /// Method as sent; empty for garbage.
-    pub method: &'a [u8],
-    /// Request target as sent, query included; may be absolute-form.
-    pub uri: &'a [u8],
-    /// `$host`, if the log has it.
-    pub host: Option<&'a [u8]>,
-    /// Answered status.
-    pub status: u16,
-    /// Client address.
-    pub remote_addr: Option<&'a [u8]>,
-    /// User agent.
-    pub user_agent: Option<&'a [u8]>,
-    /// `x-amz-copy-source` was sent.
-    pub has_copy_source: bool,
-    /// `X-Copy-From` was sent.
-    pub has_copy_from: bool,
-}
-
-/// What a request is. Names are decoded bytes as the gateway sees them: validate before they become tags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Classified<'a> {
-    /// The API.
-    pub protocol: Protocol,
-    /// RGW's name for it.
-    pub operation: Operation,
-    /// Our class.
-    pub class: Class,
-    /// Tenant, empty for none.
-    pub tenant: &'a [u8],
-    /// Bucket (Swift: container), empty for none.
-    pub bucket: &'a [u8],
-    /// Object key, empty for none.
-    pub object: &'a [u8],
-}
-
-/// Compiled [`ClassifierSettings`].
-#[derive(Clone, Debug)]
-pub struct Classifier {
-    settings: ClassifierSettings,
-}
-
-impl Classifier {
-    /// Prepares the settings for the hot path.
-    pub fn new(settings: ClassifierSettings) -> Self {
-        Self { settings }
-    }
-
-    /// Says what a request is. Decoded names borrow from `asked` where nothing had to be decoded, else from `scratch`.
-    pub fn classify<'a>(&self, asked: &Asked<'a>, scratch: &'a mut Vec<u8>) -> Classified<'a> {
-        let _ = (&self.settings, asked, scratch);
-        Classified {
-            protocol: Protocol::None,
-            operation: Operation::None,
-            class: Class::Other,
-            tenant: b"",
-            bucket: b"",
-            object: b"",
         }
     }
 }
