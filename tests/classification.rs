@@ -119,9 +119,9 @@ fn pacific() -> Classifier {
     })
 }
 
-fn ours(classifier: &Classifier, sample: &Sample) -> Names {
+fn ours(classifier: &Classifier, asked: &Asked<'_>) -> Names {
     let mut scratch = Vec::new();
-    let classified = classifier.classify(&sample.asked(), &mut scratch);
+    let classified = classifier.classify(asked, &mut scratch);
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (tenant, bucket) = (lossy(classified.tenant), lossy(classified.bucket));
     Names {
@@ -141,6 +141,7 @@ fn key(object: &str, uri: &[u8]) -> String {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the explained differences are for reading")]
 fn names_are_those_of_a_real_gateway() {
     let classifier = pacific();
     let mut expected = BTreeMap::new();
@@ -152,7 +153,7 @@ fn names_are_those_of_a_real_gateway() {
     let (mut compared, mut surprises) = (0, Vec::new());
     for sample in samples().iter().filter(|sample| matches!(sample.source.as_str(), "ops" | "debug")) {
         compared += 1;
-        let (truth, ours) = (&sample.truth, ours(&classifier, sample));
+        let (truth, ours) = (&sample.truth, ours(&classifier, &sample.asked()));
         let mut parts = vec![("operation", truth.operation.clone(), ours.operation)];
         // Only the ops log shows a bucket.
         if sample.source == "ops" {
@@ -181,6 +182,28 @@ fn names_are_those_of_a_real_gateway() {
 }
 
 #[test]
+fn without_the_host_only_hosts_and_copies_are_lost() {
+    // What the article's `main` format shows: neither `$host` nor the headers of a copy.
+    let classifier = pacific();
+    let (mut by_host, mut by_copy) = (0, 0);
+    for sample in samples() {
+        let with = ours(&classifier, &sample.asked());
+        let host_counts =
+            sample.host.ends_with(b".s3.test.local") || sample.host.ends_with(b"web.test.local");
+        let is_copy = with.operation == "copy_obj" && sample.method == b"PUT";
+        let without = ours(&classifier, &Asked { host: None, has_copy_source: false, ..sample.asked() });
+        let same = without == with;
+        // An absolute URI brings its host along.
+        let has_uri_host = sample.uri.starts_with(b"http");
+        by_host += usize::from(!same && host_counts);
+        by_copy += usize::from(!same && !host_counts && is_copy);
+        let lost = (host_counts && !has_uri_host) || is_copy;
+        assert_eq!(!same, lost, "line {}", sample.line);
+    }
+    assert_eq!((by_host, by_copy), (68, 9));
+}
+
+#[test]
 fn what_never_reached_an_operation_has_none_where_the_log_shows_it() {
     let classifier = pacific();
     // A request that nginx refused for its headers, its Host or its body looks like any other.
@@ -195,7 +218,11 @@ fn what_never_reached_an_operation_has_none_where_the_log_shows_it() {
         let is_invalid = classified.class == Class::Invalid;
         let by_nginx = sample.source == "nginx";
         if named != looks_well.contains(&sample.line) || (by_nginx && !named && !is_invalid) {
-            unexpected.push((sample.line, String::from_utf8_lossy(&sample.uri).into_owned(), classified.class));
+            unexpected.push((
+                sample.line,
+                String::from_utf8_lossy(&sample.uri).into_owned(),
+                classified.class,
+            ));
         }
     }
     assert_eq!(unexpected, []);

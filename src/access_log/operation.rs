@@ -420,7 +420,12 @@ mod tests {
         for (index, &operation) in Operation::ALL.iter().enumerate() {
             assert_eq!(operation as usize, index);
             assert_eq!(Operation::from_name(operation.name()), Some(operation), "{operation}");
-            assert!(operation.name().bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'));
+            assert!(
+                operation
+                    .name()
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+            );
         }
         for (index, &class) in Class::ALL.iter().enumerate() {
             assert_eq!(class as usize, index);

@@ -38,14 +38,14 @@ fn user(method: Method, has: impl Fn(Key) -> bool) -> Operation {
         Method::Get if has(Key::List) => ListUser,
         Method::Get => GetUserInfo,
         Method::Put if has(Key::Subuser) => CreateSubuser,
-        Method::Put if has(Key::AccessKey) => CreateAccessKey,
+        Method::Put if has(Key::Credential) => CreateAccessKey,
         Method::Put if has(Key::Caps) => AddUserCaps,
         Method::Put if has(Key::Quota) => SetQuotaInfo,
         Method::Put => CreateUser,
         Method::Post if has(Key::Subuser) => ModifySubuser,
         Method::Post => ModifyUser,
         Method::Delete if has(Key::Subuser) => RemoveSubuser,
-        Method::Delete if has(Key::AccessKey) => RemoveAccessKey,
+        Method::Delete if has(Key::Credential) => RemoveAccessKey,
         Method::Delete if has(Key::Caps) => RemoveUserCaps,
         Method::Delete => RemoveUser,
         Method::Head | Method::Options | Method::Copy => None,
@@ -96,7 +96,7 @@ fn account(method: Method) -> Operation {
 
 fn metadata(method: Method, has: impl Fn(Key) -> bool) -> Operation {
     match method {
-        Method::Get if has(Key::AccessKey) => GetMetadata,
+        Method::Get if has(Key::Credential) => GetMetadata,
         Method::Get => ListMetadata,
         Method::Put => SetMetadata,
         Method::Delete => RemoveMetadata,

@@ -12,7 +12,9 @@ const RESERVED: [&[u8]; 3] = [b"_none_", b"_unknown_", b"_other_"];
 pub fn valid_bucket(tenant: &[u8], bucket: &[u8]) -> bool {
     let plain = |name: &[u8]| {
         name.len() <= 255
-            && name.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b',' | b'=' | b'"' | b'\'' | b'\\' | b'/'))
+            && name.iter().all(|byte| {
+                byte.is_ascii_graphic() && !matches!(byte, b',' | b'=' | b'"' | b'\'' | b'\\' | b'/')
+            })
     };
     !bucket.is_empty()
         && plain(bucket)
@@ -30,7 +32,9 @@ mod tests {
 
     #[test]
     fn what_exists_in_practice_is_valid() {
-        for bucket in ["b", "dev-bkt-0000", "dev.dotted.1.example", "dev_Swift-Cont0", "UPPER", "192.168.5.4", "a:b"] {
+        for bucket in
+            ["b", "dev-bkt-0000", "dev.dotted.1.example", "dev_Swift-Cont0", "UPPER", "192.168.5.4", "a:b"]
+        {
             check("", bucket, true);
             check("acme", bucket, true);
         }
@@ -39,7 +43,8 @@ mod tests {
 
     #[test]
     fn what_would_break_something_is_not() {
-        for bucket in ["", "a b", "a,b", "a=b", "a\"b", "a'b", "a\\b", "a/b", "a\nb", "a\0b", "a\x7Fb", "é"] {
+        for bucket in ["", "a b", "a,b", "a=b", "a\"b", "a'b", "a\\b", "a/b", "a\nb", "a\0b", "a\x7Fb", "é"]
+        {
             check("", bucket, false);
         }
         check("", &"b".repeat(256), false);

@@ -19,8 +19,25 @@ pub(super) struct Health {
 /// How the user agents of clients that sign every request begin: their `GET /` lists their buckets. The log does not show
 /// whether a request was signed, so this and the status must do.
 const SIGNING_CLIENTS: [&[u8]; 19] = [
-    b"aws-", b"APN/", b"AWS", b"Boto", b"Cyberduck", b"Duplicati", b"JuiceFS", b"Minio", b"MinIO", b"Mountain Duck",
-    b"S3", b"Veeam", b"WinSCP", b"duplicity", b"kopia", b"mc ", b"rclone", b"restic", b"s3",
+    b"aws-",
+    b"APN/",
+    b"AWS",
+    b"Boto",
+    b"Cyberduck",
+    b"Duplicati",
+    b"JuiceFS",
+    b"Minio",
+    b"MinIO",
+    b"Mountain Duck",
+    b"S3",
+    b"Veeam",
+    b"WinSCP",
+    b"duplicity",
+    b"kopia",
+    b"mc ",
+    b"rclone",
+    b"restic",
+    b"s3",
 ];
 
 impl Health {
@@ -40,7 +57,9 @@ impl Health {
             && (asked.remote_addr.is_some_and(|addr| {
                 self.addresses.binary_search_by(|known| known.as_ref().cmp(addr)).is_ok()
             }) || self.paths.iter().any(|known| known.as_ref() == path)
-                || asked.user_agent.is_some_and(|agent| self.user_agents.iter().any(|known| known.is_match(agent))))
+                || asked
+                    .user_agent
+                    .is_some_and(|agent| self.user_agents.iter().any(|known| known.is_match(agent))))
     }
 
     /// Whether a `GET` or `HEAD` of `/` without a query is an anonymous one, as far as the log can say. RGW answers
@@ -48,6 +67,8 @@ impl Health {
     pub(super) fn is_root_check(&self, asked: &Asked<'_>) -> bool {
         self.root
             && !matches!(asked.status, 400..=403)
-            && !asked.user_agent.is_some_and(|agent| SIGNING_CLIENTS.iter().any(|name| agent.starts_with(name)))
+            && !asked
+                .user_agent
+                .is_some_and(|agent| SIGNING_CLIENTS.iter().any(|name| agent.starts_with(name)))
     }
 }

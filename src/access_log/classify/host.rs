@@ -38,7 +38,7 @@ impl Hosts {
         for (name, website) in &self.names {
             let Some(at) = host.len().checked_sub(name.len()) else { continue };
             let (before, end) = host.split_at(at);
-            if !end.eq_ignore_ascii_case(name) {
+            if end != &**name && !end.eq_ignore_ascii_case(name) {
                 continue;
             }
             match (before, website) {
@@ -55,6 +55,10 @@ impl Hosts {
 
 /// A host without `:port` and without the dot that may end it.
 fn without_port(host: &[u8]) -> &[u8] {
+    // nginx's own `$host` has neither: one look at the last byte.
+    if !matches!(host.last(), Some(b'0'..=b'9' | b':' | b'.')) {
+        return host;
+    }
     let digits = host.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let host = match host.split_at(host.len() - digits) {
         // An IPv6 address without brackets would lose its end here; it is nobody's name either way.
@@ -76,9 +80,17 @@ mod tests {
 
     #[test]
     fn the_gateways_own_names_and_strangers_mean_path_style() {
-        for host in
-            ["", "s3.test.local", "S3.Test.Local:8080", "127.0.0.1", "[::1]:80", "::1", "x", "test.local", ":80"]
-        {
+        for host in [
+            "",
+            "s3.test.local",
+            "S3.Test.Local:8080",
+            "127.0.0.1",
+            "[::1]:80",
+            "::1",
+            "x",
+            "test.local",
+            ":80",
+        ] {
             check(host, Site::Path);
         }
         check("evil-s3.test.local", Site::Path);

@@ -9,6 +9,7 @@ mod bucket_name;
 mod class;
 mod health;
 mod host;
+mod percent;
 mod query;
 mod redact;
 mod s3;
@@ -138,13 +139,15 @@ impl Classifier {
     /// Says what a request is. Decoded names borrow from `asked` where nothing had to be decoded, else from `scratch`.
     pub fn classify<'a>(&self, asked: &Asked<'a>, scratch: &'a mut Vec<u8>) -> Classified<'a> {
         let request = Method::parse(asked.method).zip(Target::parse(asked.uri));
-        let Some((method, target)) = request.filter(|(_, target)| !is_refused_by_nginx(asked.status, target)) else {
+        let Some((method, target)) = request.filter(|(_, target)| !is_refused_by_nginx(asked.status, target))
+        else {
             let class = if self.health.is_configured(asked, b"") { Class::Health } else { Class::Invalid };
             return Classified { class, ..NOTHING };
         };
         let query = if target.query.is_empty() { Query::default() } else { Query::parse(target.query) };
         let path = target.decoded_path(scratch);
-        let mut classified = match target.host.or(asked.host).map_or(Site::Path, |host| self.hosts.site(host)) {
+        let mut classified = match target.host.or(asked.host).map_or(Site::Path, |host| self.hosts.site(host))
+        {
             Site::Path => self.by_path(asked, method, path, &query),
             Site::Bucket(bucket) => self.s3(asked, method, &query, bucket, &path[1..]),
             Site::Website(b"") => {
@@ -153,7 +156,8 @@ impl Classifier {
             }
             Site::Website(bucket) => website(method, bucket, &path[1..]),
         };
-        let is_root = path == b"/" && target.query.is_empty() && classified.operation == Operation::ListBuckets;
+        let is_root =
+            path == b"/" && target.query.is_empty() && classified.operation == Operation::ListBuckets;
         if (is_root && self.health.is_root_check(asked)) || self.health.is_configured(asked, target.path) {
             classified.class = Class::Health;
         } else if query.from_gateway {
@@ -179,9 +183,13 @@ impl Classifier {
                 return Classified { protocol: Protocol::Admin, operation, class, ..NOTHING };
             }
             if *first == *self.swift_auth {
-                let operation =
-                    if method == Method::Get { Operation::SwiftAuthGet } else { Operation::None };
-                return Classified { protocol: Protocol::SwiftAuth, operation, class: Class::Auth, ..NOTHING };
+                let operation = if method == Method::Get { Operation::SwiftAuthGet } else { Operation::None };
+                return Classified {
+                    protocol: Protocol::SwiftAuth,
+                    operation,
+                    class: Class::Auth,
+                    ..NOTHING
+                };
             }
         }
         match &self.swift {

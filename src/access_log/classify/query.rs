@@ -1,8 +1,8 @@
 //! The query of a request: which of the names that RGW knows are there. Values are secrets and are not kept.
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 
-use crate::access_log::escape::hex_digit;
+use super::percent::escaped_byte;
 
 macro_rules! keys {
     ($($variant:ident = $text:literal,)+) => {
@@ -17,13 +17,7 @@ macro_rules! keys {
                 match self { $(Self::$variant => $text,)+ }
             }
 
-            /// The key of this name, percent-decoded.
-            pub(super) fn from_name(name: &[u8]) -> Option<Self> {
-                match name { $($text => Some(Self::$variant),)+ _ => None }
-            }
-
             /// All of them; their numbers are bits of [`Query`].
-            #[cfg(test)]
             pub(super) const ALL: &[Self] = &[$(Self::$variant,)+];
         }
     };
@@ -66,7 +60,7 @@ keys! {
     Id = b"id",
     Index = b"index",
     Info = b"info",
-    AccessKey = b"key",
+    Credential = b"key",
     List = b"list",
     Lock = b"lock",
     Notify = b"notify",
@@ -88,6 +82,43 @@ keys! {
     Torrent = b"torrent",
     VersionId = b"versionId",
     Versions = b"versions",
+}
+
+/// The keys whose name begins with this letter, and those whose name has this length, as bits: together they leave one
+/// candidate, or nearly always none.
+const BY_FIRST: [u64; 26] = {
+    let mut sets = [0; 26];
+    let mut at = 0;
+    while at < Key::ALL.len() {
+        sets[(Key::ALL[at].name()[0] - b'a') as usize] |= 1 << at;
+        at += 1;
+    }
+    sets
+};
+const BY_LENGTH: [u64; 32] = {
+    let mut sets = [0; 32];
+    let mut at = 0;
+    while at < Key::ALL.len() {
+        sets[Key::ALL[at].name().len()] |= 1 << at;
+        at += 1;
+    }
+    sets
+};
+
+impl Key {
+    /// The key of this name, decoded.
+    pub(super) fn from_name(name: &[u8]) -> Option<Self> {
+        let letter = usize::from(name.first()?.wrapping_sub(b'a'));
+        let mut candidates = BY_FIRST.get(letter)? & BY_LENGTH.get(name.len())?;
+        while candidates != 0 {
+            let key = Self::ALL[candidates.trailing_zeros() as usize];
+            if key.name() == name {
+                return Some(key);
+            }
+            candidates &= candidates - 1;
+        }
+        None
+    }
 }
 
 /// What the admin API's `type=` says: with `log` and `config`, the one value that is part of an operation's name.
@@ -129,10 +160,13 @@ impl Query {
         self.keys & (1 << key as u8) != 0
     }
 
+    /// Whether there is none of the names that we know.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.keys == 0
+    }
+
     fn add(&mut self, name: &[u8], value: &[u8]) {
-        // None of our names begins with a capital, as those of a signed URL do.
-        let key = if name.first().is_some_and(u8::is_ascii_lowercase) { Key::from_name(name) } else { None };
-        let Some(key) = key else {
+        let Some(key) = Key::from_name(name) else {
             self.from_gateway |= name.starts_with(b"rgwx-");
             self.signed |= matches!(name, b"X-Amz-Signature" | b"Signature" | b"temp_url_sig");
             return;
@@ -141,7 +175,9 @@ impl Query {
         match key {
             Key::UploadId => self.upload_id_given |= !value.is_empty(),
             Key::Type => {
-                self.type_value = match value {
+                let mut decoded = [0; DECODED];
+                let length = decode_into(value, &mut decoded);
+                self.type_value = match &decoded[..length] {
                     b"metadata" => TypeValue::Metadata,
                     b"data" => TypeValue::Data,
                     b"bucket-index" => TypeValue::BucketIndex,
@@ -155,62 +191,55 @@ impl Query {
     }
 }
 
-/// Longest decoded name and value that are looked at; a longer pair cannot be one that we know.
+/// How much of a pair or value is decoded: more than any name or value that we know has.
 const DECODED: usize = 48;
 
-/// Calls `each` with the name and value of every pair, decoded. RGW splits at `&`, decodes, and only then splits at the
-/// first `=`, so `a%3Db` is a name and a value. A value may come cut.
+/// Calls `each` with every name, decoded, and its value, as sent. RGW splits at `&`, decodes, and only then splits at the
+/// first `=`, so that `acl%3Dx` is `acl`; of such a pair, all of it is given as the value.
 pub(super) fn for_each_pair(query: &[u8], mut each: impl FnMut(&[u8], &[u8])) {
     let mut rest = query;
     while !rest.is_empty() {
-        let end = memchr(b'&', rest).unwrap_or(rest.len());
-        let pair = &rest[..end];
-        rest = rest.get(end + 1..).unwrap_or_default();
-        if memchr2(b'%', b'+', pair).is_none() {
-            let (name, value) = split_pair(pair);
-            each(name, value);
-        } else {
-            let mut decoded = [0; DECODED];
-            let length = decode_into(pair, &mut decoded);
-            let (name, value) = split_pair(&decoded[..length]);
-            // Without its `=` inside the buffer a name that fills it is longer than any we know.
-            if name.len() < DECODED {
-                each(name, value);
+        // Names are short: a plain loop beats a call.
+        let end =
+            rest.iter().position(|byte| matches!(byte, b'=' | b'&' | b'%' | b'+')).unwrap_or(rest.len());
+        match rest.get(end) {
+            Some(b'%' | b'+') => {
+                let pair = take_pair(&mut rest, end);
+                let mut decoded = [0; DECODED];
+                let length = decode_into(pair, &mut decoded);
+                let name = memchr(b'=', &decoded[..length]).map_or(&decoded[..length], |at| &decoded[..at]);
+                each(name, memchr(b'=', pair).map_or(pair, |at| &pair[at + 1..]));
             }
+            Some(b'=') => {
+                let pair = take_pair(&mut rest, end);
+                each(&pair[..end], &pair[end + 1..]);
+            }
+            _ => each(take_pair(&mut rest, end), b""),
         }
     }
 }
 
-fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
-    match memchr(b'=', pair) {
-        Some(at) => (&pair[..at], &pair[at + 1..]),
-        None => (pair, b""),
-    }
+/// Takes a pair, and the `&` after it, off the front of a query. There is no `&` before `from`.
+fn take_pair<'a>(query: &mut &'a [u8], from: usize) -> &'a [u8] {
+    let end = memchr(b'&', &query[from..]).map_or(query.len(), |at| from + at);
+    let pair = &query[..end];
+    *query = query.get(end + 1..).unwrap_or_default();
+    pair
 }
 
 /// Percent-decoding as in a form: `+` is a blank. Stops when `into` is full; returns how much of it was written.
-fn decode_into(from: &[u8], into: &mut [u8; DECODED]) -> usize {
-    let mut at = 0;
-    for slot in 0..DECODED {
-        match from.get(at) {
-            None => return slot,
-            Some(b'+') => into[slot] = b' ',
-            Some(b'%') => match (digit(from, at + 1), digit(from, at + 2)) {
-                (Some(high), Some(low)) => {
-                    into[slot] = high << 4 | low;
-                    at += 2;
-                }
-                _ => into[slot] = b'%',
-            },
-            Some(&byte) => into[slot] = byte,
-        }
-        at += 1;
+fn decode_into(mut from: &[u8], into: &mut [u8; DECODED]) -> usize {
+    for (written, slot) in into.iter_mut().enumerate() {
+        let Some(&first) = from.first() else { return written };
+        let (byte, length) = match escaped_byte(from) {
+            Some(byte) => (byte, 3),
+            None if first == b'+' => (b' ', 1),
+            None => (first, 1),
+        };
+        *slot = byte;
+        from = &from[length..];
     }
     DECODED
-}
-
-fn digit(bytes: &[u8], at: usize) -> Option<u8> {
-    bytes.get(at).and_then(|&byte| hex_digit(byte))
 }
 
 #[cfg(test)]
@@ -220,6 +249,7 @@ mod tests {
     #[test]
     fn keys_fit_into_the_set_and_lead_back() {
         assert!(Key::ALL.len() <= 64);
+        assert_eq!(Key::from_name(b""), None);
         for &key in Key::ALL {
             assert_eq!(Key::from_name(key.name()), Some(key));
             assert!(Query::parse(key.name()).has(key));
@@ -268,6 +298,9 @@ mod tests {
         assert!(Query::parse(b"upload%49d=2%7Ex").upload_id_given);
         assert_eq!(Query::parse(b"type=bucket-index").type_value, TypeValue::BucketIndex);
         assert_eq!(Query::parse(b"type=Data").type_value, TypeValue::Other);
+        assert_eq!(Query::parse(b"type=d%61ta&x").type_value, TypeValue::Data);
+        assert!(Query::parse(b"uploadI%64=2").upload_id_given);
+        assert!(!Query::parse(b"uploadI%64=&x=1").upload_id_given);
         assert!(Query::parse(b"x=1&rgwx-zonegroup=z").from_gateway);
         assert!(Query::parse(b"X-Amz-Signature=00").signed);
     }

@@ -126,6 +126,9 @@ const OBJECT_POST: Table = (
 );
 
 fn pick((rows, plain): Table, query: &Query, release: Release) -> Operation {
+    if query.is_empty() {
+        return plain;
+    }
     let row = rows.iter().find(|(key, _, since)| query.has(*key) && release >= *since);
     row.map_or(plain, |(_, operation, _)| *operation)
 }

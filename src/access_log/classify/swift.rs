@@ -31,10 +31,17 @@ pub(super) fn resource(path: &[u8]) -> Resource<'_> {
         _ => {}
     }
     let (segment, after) = split(rest);
-    let (container, object) =
-        if segment.starts_with(b"AUTH_") || segment.starts_with(b"KEY_") { split(after) } else { (segment, after) };
+    let (container, object) = if segment.starts_with(b"AUTH_") || segment.starts_with(b"KEY_") {
+        split(after)
+    } else {
+        (segment, after)
+    };
     // An empty container is the account, whatever follows it.
-    if container.is_empty() { Resource::Path { container, object: b"" } } else { Resource::Path { container, object } }
+    if container.is_empty() {
+        Resource::Path { container, object: b"" }
+    } else {
+        Resource::Path { container, object }
+    }
 }
 
 /// The next segment of a path that does not begin with `/`, and what follows.

@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memchr2, memmem, memrchr};
 
-use crate::access_log::escape::hex_digit;
+use super::percent::escaped_byte;
 
 /// A request target as it was sent, nothing decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +57,7 @@ impl<'a> Target<'a> {
     /// Whether nginx itself refuses such a path with 400, before any gateway sees it: control characters, `%00`, a `%`
     /// that begins no escape.
     pub(super) fn is_refused_path(&self) -> bool {
-        let broken = |at: usize| {
-            !matches!(self.path.get(at + 1..at + 3), Some([a, b]) if hex_digit(*a).and(hex_digit(*b)).is_some())
-        };
+        let broken = |at: usize| escaped_byte(&self.path[at..]).is_none();
         self.path.iter().any(|byte| byte.is_ascii_control() || *byte == b' ')
             || memmem::find(self.path, b"%00").is_some()
             || memchr::memchr_iter(b'%', self.path).any(broken)
@@ -77,13 +75,7 @@ impl<'a> Target<'a> {
         let mut rest = self.path;
         while let Some(at) = memchr(b'%', rest) {
             scratch.extend_from_slice(&rest[..at]);
-            let (byte, length) = match rest[at..] {
-                [_, high, low, ..] => match (hex_digit(high), hex_digit(low)) {
-                    (Some(high), Some(low)) => (high << 4 | low, 3),
-                    _ => (b'%', 1),
-                },
-                _ => (b'%', 1),
-            };
+            let (byte, length) = escaped_byte(&rest[at..]).map_or((b'%', 1), |byte| (byte, 3));
             scratch.push(byte);
             rest = &rest[at + length..];
         }
@@ -136,7 +128,9 @@ mod tests {
 
     #[test]
     fn garbage() {
-        for uri in ["", "*", "nopath", "h:443", "http:/x", "http://", "http:///x", "ftp://h/x", "http://u:p@/x"] {
+        for uri in
+            ["", "*", "nopath", "h:443", "http:/x", "http://", "http:///x", "ftp://h/x", "http://u:p@/x"]
+        {
             assert_eq!(Target::parse(uri.as_bytes()), None, "{uri}");
         }
     }

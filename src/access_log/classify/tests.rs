@@ -7,7 +7,8 @@ use super::*;
 /// A request in short: `METHOD /target`, and `host=…` where it matters.
 fn classify(classifier: &Classifier, request: &str, change: impl FnOnce(&mut Asked<'_>)) -> String {
     let (method, uri) = request.split_once(' ').unwrap_or((request, ""));
-    let (uri, host) = uri.split_once(" host=").map_or((uri, None), |(uri, host)| (uri, Some(host.as_bytes())));
+    let (uri, host) =
+        uri.split_once(" host=").map_or((uri, None), |(uri, host)| (uri, Some(host.as_bytes())));
     let mut asked =
         Asked { method: method.as_bytes(), uri: uri.as_bytes(), host, status: 200, ..Asked::default() };
     change(&mut asked);
@@ -446,7 +447,9 @@ fn health_checks() {
     check("GET //", list);
     check("GET / host=b.s3.test.local", "s3 list_bucket list |b|");
     let classifier = Classifier::new(settings());
-    for (status, expected) in [(400, list), (401, list), (403, list), (404, health), (499, health), (503, health)] {
+    for (status, expected) in
+        [(400, list), (401, list), (403, list), (404, health), (499, health), (503, health)]
+    {
         assert_eq!(classify(&classifier, "GET /", |asked| asked.status = status), expected, "{status}");
     }
     for (agent, expected) in
@@ -517,7 +520,11 @@ fn statuses_that_only_nginx_gives() {
         ("PUT /b/k", 499, "s3 put_obj upload |b|k"),
         ("GET /b/k%00", 404, "s3 get_obj download |b|k\0"),
     ] {
-        assert_eq!(classify(&classifier, request, |asked| asked.status = status), expected, "{request} {status}");
+        assert_eq!(
+            classify(&classifier, request, |asked| asked.status = status),
+            expected,
+            "{request} {status}"
+        );
     }
 }
 
@@ -525,7 +532,8 @@ fn statuses_that_only_nginx_gives() {
 fn every_operation_has_a_class_of_its_protocol() {
     for &operation in Operation::ALL {
         let class = class::class(operation, Method::Get, true);
-        let nothing = matches!(operation, Operation::None | Operation::GetInfo | Operation::GetCrossdomainPolicy);
+        let nothing =
+            matches!(operation, Operation::None | Operation::GetInfo | Operation::GetCrossdomainPolicy);
         assert_eq!(class == Class::Other, nothing, "{operation}");
         assert!(!matches!(class, Class::Invalid | Class::Website | Class::Sts), "{operation}");
     }
