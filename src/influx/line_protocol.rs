@@ -74,6 +74,13 @@ pub struct Encoder {
     tags: TagScratch,
 }
 
+/// A tag value or name as the server has it: what a query must ask for.
+pub fn stored_name(name: &str) -> String {
+    let mut stored = Vec::new();
+    escape::clean_name(&mut stored, name);
+    String::from_utf8(stored).expect("only whole characters are replaced")
+}
+
 /// How far the current point is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
