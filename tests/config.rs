@@ -1,6 +1,7 @@
 //! Configurations as an operator writes them: what is refused, and what is made of those that are not.
 #![cfg(feature = "cli")]
 
+use proptest::prelude::*;
 use rgwlens::{
     access_log::Release,
     config::{Config, ConfigError, LogLevel, StartAt},
@@ -282,4 +283,40 @@ fn a_named_file_has_to_be_there() {
     let error = Config::load_with(Some(&missing), []).unwrap_err();
     assert!(matches!(error, ConfigError::Read { .. }));
     assert!(error.to_string().contains("missing.toml"), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_configuration_or_an_error(text in "[\\[\\]a-z_.=\"#\n0-9 -]{0,120}") {
+        let _ = Config::from_toml(&text).map_err(|error| error.to_string());
+    }
+
+    /// Whatever is written where, it is used or reported under its key.
+    #[test]
+    fn any_value_of_any_key_is_used_or_reported(
+        at in 0..80usize,
+        value in r#"0|[1-9][0-9]{0,17}|-5|[0-9]\.5|nan|true|\[\]|\["a", "b"\]|\{\}|"[ -!#-\[\]-~]{0,24}"|"[0-9]{1,20}(ms|s|m|h|d|w|B|KiB|TiB)""#,
+    ) {
+        let mut section = "";
+        let keys: Vec<_> = Config::example().lines().filter_map(|line| {
+            let line = line.strip_prefix('#').unwrap_or(line);
+            if line.starts_with('[') {
+                section = line;
+            }
+            let (key, _) = line.split_once(" = ").filter(|(key, _)| !key.contains(' '))?;
+            Some((section, key))
+        }).collect();
+        let (section, key) = keys[at % keys.len()];
+        if let Err(error) = Config::from_toml(&format!("{section}\n{key} = {value}")) {
+            prop_assert!(!error.problems().is_empty(), "{error}");
+            let shown = error.problems().iter().map(|problem| &*problem.key).collect::<Vec<_>>().join(" ");
+            let output = section == "[[output]]";
+            prop_assert!(output || shown.contains(key) || shown.contains("windows.bucket"), "{error}");
+        }
+    }
+
+    #[test]
+    fn any_variable_is_used_or_reported(name in "[A-Z0-9_\\[\\].]{0,40}|(STORE|OUTPUT|LOG|TAGS)(__[0-9A-Z]{1,3}){0,6}", value in ".{0,20}") {
+        let _ = Config::load_with(None, environment(&[(&*format!("RGWLENS_{name}"), &*value)]));
+    }
 }

@@ -29,9 +29,9 @@ fn choice<T: Choice + Send + Sync>() -> impl TypedValueParser<Value = T> {
         latency percentiles per node and bucket, in InfluxDB or VictoriaMetrics, or in a store of its own.",
     after_help = "\
 Start here:
-  rgwlens demo                                  numbers to look at, nothing needed
-  rgwlens report /var/log/nginx/access.log*     what has been going on so far
-  rgwlens check                                 is everything as it should be, and if not, what to do
+  rgwlens demo                                numbers to look at, nothing needed
+  rgwlens report /var/log/nginx/access.log*   what has been going on so far
+  rgwlens check                               is all as it should be, and what to do if not
 
 Exit codes: 0 all is well; 1 it failed, or check found something; 2 wrong usage or configuration.
 NO_COLOR in the environment turns colours off, as does --color never."
@@ -47,6 +47,7 @@ pub struct Args {
 
 /// Options of every command.
 #[derive(Clone, Debug, ClapArgs)]
+#[command(next_help_heading = "Options of every command")]
 pub struct GlobalArgs {
     /// Configuration file [default: /etc/rgwlens/rgwlens.toml, if there is one]
     #[arg(long, short, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -75,13 +76,13 @@ impl GlobalArgs {
 pub enum Command {
     /// Follow the logs and send what they say: the daemon
     #[command(after_help = "\
-Runs in the foreground; systemd starts it (Type=notify). SIGHUP reads the configuration again, SIGTERM stops.
+Runs in the foreground; systemd starts it (Type=notify). SIGHUP reads the configuration again, SIGTERM stops. \
 Stopping loses nothing: the next start goes on with the line after the last one counted, also after kill -9.
 
 Examples:
   systemctl enable --now rgwlens
   rgwlens --log-level debug run                 see every window and commit
-  RGWLENS_STORE__PATH=/tmp/try.db rgwlens run   any key can be set by the environment")]
+  RGWLENS_STORE__PATH=/tmp/try.db rgwlens run   the environment can set any key")]
     Run,
     /// Count past logs into an output, once
     Replay(ReplayArgs),
@@ -159,13 +160,14 @@ pub enum Destination {
 /// `rgwlens replay`.
 #[derive(Clone, Debug, ClapArgs)]
 #[command(after_help = "\
-Give all files of a log at once: they are ordered by content, and identical content is read once. Windows that the files
-do not cover whole are named and left out. What is there already is never added to: replay stops and says so.
+Give all files of a log at once: they are ordered by content, and identical content is read once. \
+Windows that the files do not cover whole are named and left out. \
+What is there already is never added to: replay stops and says so.
 
 Examples:
-  rgwlens replay --to stdout access.log | head            what would be written
-  rgwlens replay --node gw1 /var/log/nginx/access.log*    a backfill; .gz and .zst are read too
-  rgwlens replay --since 7d --replace access.log*         count the last week anew; stop the daemon first")]
+  rgwlens replay --to stdout access.log | head           what would be written
+  rgwlens replay --node gw1 /var/log/nginx/access.log*   a backfill
+  rgwlens replay --since 7d --replace access.log*        count the last week anew")]
 pub struct ReplayArgs {
     /// The files of one log, in any order; .gz and .zst too
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -202,10 +204,11 @@ pub struct ReplayArgs {
 /// `rgwlens resend`.
 #[derive(Clone, Debug, ClapArgs)]
 #[command(after_help = "\
-For an output that lost data. The same points are written again, byte for byte: what is there already stays as it is.
+For an output that lost data. The same points are written again, byte for byte: \
+what is there already stays as it is.
 
 Examples:
-  rgwlens resend --since 1d                               InfluxDB lost its last day
+  rgwlens resend --since 1d
   rgwlens resend --since 2026-11-20 --until 2026-11-21 --output second")]
 pub struct ResendArgs {
     /// From then on: 2h (ago), 2026-11-20, 2026-11-20T18:00:00Z
@@ -225,9 +228,9 @@ pub struct ResendArgs {
 Without files it is about what the daemon has stored; with files it needs neither a daemon nor a configuration.
 
 Examples:
-  rgwlens report --since 1h                               the last hour of this gateway
-  rgwlens report --top 20 /var/log/nginx/access.log*      the busiest buckets in these files
-  rgwlens report --json access.log | jq '.'               for other programs")]
+  rgwlens report --since 1h                            the last hour of this gateway
+  rgwlens report --top 20 /var/log/nginx/access.log*   the busiest buckets in these files
+  rgwlens report --json access.log | jq .              for other programs")]
 pub struct ReportArgs {
     /// Log files, .gz and .zst too [default: the store]
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -252,7 +255,7 @@ pub struct ReportArgs {
 Reads the daemon's store without disturbing it: how far each log is read, how far behind each output is.
 
 Example:
-  rgwlens status --json | jq '.'")]
+  rgwlens status --json | jq .")]
 pub struct StatusArgs {
     /// Print JSON
     #[arg(long)]
@@ -265,8 +268,8 @@ pub struct StatusArgs {
 Examples:
   tail -n 3 /var/log/nginx/access.log | rgwlens explain
   rgwlens explain --json access.log | jq -r .operation | sort | uniq -c
-  rgwlens explain --log-format \"$(nginx -T 2>/dev/null | sed -n '/log_format/,/;/p')\" access.log
-  rgwlens explain --dns-name s3.example.com access.log    buckets in host names")]
+  rgwlens explain --log-format \"$(sed -n '/log_format/,/;/p' /etc/nginx/nginx.conf)\" access.log
+  rgwlens explain --dns-name s3.example.com access.log   where hosts name buckets")]
 pub struct ExplainArgs {
     /// A log file; - is standard input
     #[arg(value_name = "FILE", default_value = "-", value_hint = ValueHint::FilePath)]
@@ -282,12 +285,12 @@ pub struct ExplainArgs {
 /// `rgwlens check`.
 #[derive(Clone, Debug, ClapArgs)]
 #[command(after_help = "\
-Looks at the configuration, the logs and who may read them, nginx's log_format and flush, the store, and each output. Each
-finding comes with its mend. Run it as the user of the daemon to see what it sees.
+Looks at the configuration, the logs and who may read them, nginx's log_format and flush, the store, and each output. \
+Each finding comes with its mend. Run it as the user of the daemon to see what it sees.
 
 Examples:
-  sudo -u rgwlens rgwlens check
-  rgwlens check --nginx-conf <(nginx -T 2>/dev/null)      the whole configuration of nginx, includes and all
+  runuser -u rgwlens -g rgwlens -G adm -- rgwlens check
+  rgwlens check --nginx-conf <(nginx -T 2>/dev/null)   all of nginx's configuration, in bash
 
 Exit code 1 if anything is found that has to be mended, 2 if the configuration cannot be used.")]
 pub struct CheckArgs {
@@ -305,7 +308,7 @@ pub struct CheckArgs {
 Everything happens in a temporary directory that is removed at the end, unless it is kept.
 
 Example:
-  rgwlens demo --keep /tmp/rgwlens-demo                   look at the log, the configuration and the store it made")]
+  rgwlens demo --keep /tmp/rgwlens-demo   look at what it made")]
 pub struct DemoArgs {
     /// Work in this directory and leave everything there
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -340,6 +343,41 @@ mod tests {
                 assert!(arg.get_help().is_some(), "{} {}", command.get_name(), arg.get_id());
             }
         }
+    }
+
+    #[test]
+    fn examples_fit_a_terminal() {
+        let mut commands = vec![Args::command()];
+        commands.extend(Args::command().get_subcommands().cloned());
+        for command in commands {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for example in help.lines().filter(|line| line.starts_with("  ")) {
+                assert!(example.chars().count() <= 100, "{}: {example}", command.get_name());
+            }
+        }
+    }
+
+    /// Every example of the help is a command line that exists.
+    #[test]
+    fn examples_parse() {
+        let mut commands = vec![Args::command()];
+        commands.extend(Args::command().get_subcommands().cloned());
+        let mut parsed = 0;
+        for command in commands {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for example in help.lines().filter_map(|line| line.strip_prefix("  rgwlens ")) {
+                // Up to the pipe, the redirection, the substitution or the explanation behind it.
+                let ends = [" |", " >", " <(", "   ", "$("];
+                let end = ends.iter().filter_map(|end| example.find(end)).min().unwrap_or(example.len());
+                let words = example[..end].replace("--nginx-conf", "--nginx-conf x").replace('"', "x");
+                let line = std::iter::once("rgwlens").chain(words.split_whitespace());
+                if let Err(error) = Args::try_parse_from(line) {
+                    panic!("{example}: {error}");
+                }
+                parsed += 1;
+            }
+        }
+        assert!(parsed >= 15, "only {parsed} examples were found");
     }
 
     #[test]

@@ -14,14 +14,25 @@ pub(super) struct Tree(Value);
 impl Tree {
     /// Reads TOML, then lays the environment over it. The error is the syntax error of the file.
     pub(super) fn read(text: &str, environment: &[(String, String)]) -> Result<Self, String> {
-        let file = config::File::from_str(text, FileFormat::Toml);
-        let sources: config::Config = config::Config::builder()
-            .add_source(file)
-            .add_source(Environment(environment.to_vec()))
-            .build()
+        let table = config::File::from_str(text, FileFormat::Toml)
+            .collect()
             .map_err(|error| without_excerpt(&error))?;
-        let table = sources.collect().map_err(|error| without_excerpt(&error))?;
-        Ok(Self(Value::new(None, table)))
+        let mut tree = Value::new(None, table);
+        let keys = written::every_key();
+        for (name, text) in environment {
+            let Some(key) = key_of(name) else { continue };
+            let path = segments(&key);
+            // Lists are written `a,b` here: there are no brackets in an environment file.
+            let kind = match find_default(&keys, &path) {
+                Some(serde_json::Value::Array(_)) => {
+                    let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+                    ValueKind::Array(texts.map(|text| Value::new(Some(name), text)).collect())
+                }
+                _ => ValueKind::String(text.clone()),
+            };
+            set(&mut tree, &path, Value::new(Some(name), kind));
+        }
+        Ok(Self(tree))
     }
 
     /// Takes out every key that does not exist, and says which it may have been meant to be.
@@ -72,34 +83,7 @@ impl Tree {
     }
 }
 
-/// `RGWLENS_STORE__PATH` is `store.path`, `RGWLENS_OUTPUT__0__URL` is `output[0].url`.
-#[derive(Clone, Debug)]
-struct Environment(Vec<(String, String)>);
-
-impl Source for Environment {
-    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
-        Box::new(self.clone())
-    }
-
-    fn collect(&self) -> Result<Map<String, Value>, SourceError> {
-        let keys = written::every_key();
-        let variables = self.0.iter().filter_map(|(name, text)| {
-            let key = key_of(name)?;
-            // Lists are written `a,b` here: there are no brackets in an environment file.
-            let value = match find_default(&keys, &segments(&key)) {
-                Some(serde_json::Value::Array(_)) => {
-                    let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
-                    ValueKind::Array(texts.map(|text| Value::new(Some(name), text)).collect())
-                }
-                _ => ValueKind::String(text.clone()),
-            };
-            Some((key, Value::new(Some(name), value)))
-        });
-        Ok(variables.collect())
-    }
-}
-
-/// The key that an environment variable sets; `None` if it is none of ours.
+/// The key that an environment variable sets: `RGWLENS_OUTPUT__0__URL` is `output[0].url`. `None` if it is none of ours.
 fn key_of(name: &str) -> Option<String> {
     let rest = name.strip_prefix(PREFIX)?;
     // Kubernetes sets these in every pod next to a service that is called rgwlens.
@@ -107,9 +91,9 @@ fn key_of(name: &str) -> Option<String> {
         return None;
     }
     let mut key = String::new();
-    for level in rest.split("__") {
-        // Two digits at most: a list is filled up to its index.
-        if matches!(level.len(), 1 | 2) && level.bytes().all(|b| b.is_ascii_digit()) {
+    // One level more than there is, so that whatever is too deep is still an unknown key.
+    for level in rest.splitn(4, "__") {
+        if is_index(level) {
             key += &format!("[{level}]");
         } else {
             let dot = if key.is_empty() { "" } else { "." };
@@ -117,6 +101,11 @@ fn key_of(name: &str) -> Option<String> {
         }
     }
     Some(key)
+}
+
+/// Two digits at most: a list is filled up to its index.
+fn is_index(level: &str) -> bool {
+    matches!(level.len(), 1 | 2) && level.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// The levels of a dotted key; an index of a list is a level.
@@ -132,6 +121,31 @@ fn find<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
         _ => return None,
     };
     find(child, rest)
+}
+
+/// Sets a value; what is on the path to it and cannot hold it is replaced.
+fn set(at: &mut Value, path: &[&str], value: Value) {
+    let Some((level, rest)) = path.split_first() else {
+        *at = value;
+        return;
+    };
+    match level.parse::<usize>().ok().filter(|_| is_index(level)) {
+        Some(index) => {
+            if !matches!(at.kind, ValueKind::Array(_)) {
+                at.kind = ValueKind::Array(Vec::new());
+            }
+            let ValueKind::Array(list) = &mut at.kind else { return };
+            list.resize(list.len().max(index + 1), Value::default());
+            set(&mut list[index], rest, value);
+        }
+        None => {
+            if !matches!(at.kind, ValueKind::Table(_)) {
+                at.kind = ValueKind::Table(Map::new());
+            }
+            let ValueKind::Table(table) = &mut at.kind else { return };
+            set(table.entry((*level).to_owned()).or_default(), rest, value);
+        }
+    }
 }
 
 fn find_default<'a>(keys: &'a serde_json::Value, path: &[&str]) -> Option<&'a serde_json::Value> {
@@ -203,7 +217,7 @@ fn first_origin(value: &Value) -> Option<&str> {
 
 /// A value for an error message. Secrets, and what holds more than one value, are not shown.
 fn show(key: &str, value: &Value) -> Option<String> {
-    let last = segments(key).last().copied().unwrap_or_default();
+    let last = segments(key).into_iter().rev().find(|level| !is_index(level)).unwrap_or_default();
     let is_secret = match (last, &value.kind) {
         // A whole output in one text may be a URL with a password in it.
         ("password" | "token" | "output", _) => true,

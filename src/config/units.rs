@@ -42,7 +42,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 pub fn show_duration(duration: Duration) -> String {
     let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     // Weeks are read but not written: "30d" is what an operator says.
-    let exact = DURATIONS[1..].iter().find(|(_, unit)| ms != 0 && ms % unit == 0);
+    let exact = DURATIONS[1..].iter().find(|(_, unit)| ms != 0 && ms.is_multiple_of(*unit));
     exact.map_or_else(|| format!("{}s", ms / 1000), |(suffix, unit)| format!("{}{suffix}", ms / unit))
 }
 
@@ -62,7 +62,9 @@ pub fn parse_size(text: &str) -> Option<u64> {
 
 /// Writes a size as [`parse_size`] reads it, in the largest power of 1024 that is exact.
 pub fn show_size(bytes: u64) -> String {
-    let exact = SIZES.iter().find(|(suffix, unit)| suffix.ends_with("iB") && bytes != 0 && bytes % unit == 0);
+    let exact = SIZES
+        .iter()
+        .find(|(suffix, unit)| suffix.ends_with("iB") && bytes != 0 && bytes.is_multiple_of(*unit));
     exact.map_or_else(|| format!("{bytes}B"), |(suffix, unit)| format!("{}{suffix}", bytes / unit))
 }
 
