@@ -16,6 +16,10 @@
 //! Without default features this is a library that parses, classifies and aggregates, with neither tokio nor SQLite.
 
 pub mod access_log;
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "cli")]
+pub mod config;
 pub mod follow;
 pub mod influx;
 pub mod pipeline;
