@@ -19,10 +19,13 @@ pub(super) struct Target<'a> {
 
 impl<'a> Target<'a> {
     /// `None` for what is not a target of a request to a gateway: `*`, `host:443`, garbage.
+    #[inline]
     pub(super) fn parse(uri: &'a [u8]) -> Option<Self> {
-        if uri.first() == Some(&b'/') {
-            return Some(Self::origin_form(uri, None));
-        }
+        if uri.first() == Some(&b'/') { Some(Self::origin_form(uri, None)) } else { Self::absolute_form(uri) }
+    }
+
+    #[cold]
+    fn absolute_form(uri: &'a [u8]) -> Option<Self> {
         let rest = [&b"http://"[..], b"https://"].iter().find_map(|scheme| {
             uri.split_at_checked(scheme.len())
                 .filter(|(start, _)| start.eq_ignore_ascii_case(scheme))
@@ -41,6 +44,7 @@ impl<'a> Target<'a> {
         }
     }
 
+    #[inline]
     fn origin_form(uri: &'a [u8], host: Option<&'a [u8]>) -> Self {
         // One scan tells apart what nearly all targets are: neither encoded nor with a query.
         let Some(first) = memchr2(b'?', b'%', uri) else {
@@ -64,13 +68,15 @@ impl<'a> Target<'a> {
     }
 
     /// The path as the gateway sees it: decoded once, `+` untouched, what is no escape untouched.
+    #[inline]
     pub(super) fn decoded_path<'b>(&self, scratch: &'b mut Vec<u8>) -> &'b [u8]
     where
         'a: 'b,
     {
-        if !self.encoded {
-            return self.path;
-        }
+        if self.encoded { self.decode(scratch) } else { self.path }
+    }
+
+    fn decode<'b>(&self, scratch: &'b mut Vec<u8>) -> &'b [u8] {
         scratch.clear();
         let mut rest = self.path;
         while let Some(at) = memchr(b'%', rest) {
@@ -106,6 +112,7 @@ mod tests {
     }
 
     #[test]
+    #[inline]
     fn origin_form() {
         check("/", "/", "", None);
         check("/b/k", "/b/k", "", None);

@@ -547,6 +547,19 @@ fn names_borrow_from_the_request_unless_decoded() {
     let bucket = classifier.classify(&asked, &mut scratch).bucket;
     assert_eq!(bucket.as_ptr(), asked.uri[1..].as_ptr());
     assert!(scratch.is_empty() && scratch.capacity() == 0);
+
+    let mut decoded = |uri: &str| {
+        let asked = Asked { method: b"GET", uri: uri.as_bytes(), status: 200, ..Asked::default() };
+        let object = classifier.classify(&asked, &mut scratch).object;
+        (String::from_utf8_lossy(object).into_owned(), scratch.as_ptr())
+    };
+    let (first, place) = decoded("/bucket/a%20long%20key");
+    assert_eq!(first, "a long key");
+    assert_eq!(
+        decoded("/bucket/k%20"),
+        ("k ".to_owned(), place),
+        "the same buffer again, its old contents gone"
+    );
 }
 
 proptest! {
