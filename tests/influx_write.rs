@@ -231,8 +231,12 @@ async fn a_tag_limit_takes_only_the_new_series() {
     let influx = InfluxDb::start_with(Overrides { max_values_per_tag: Some(5), ..Overrides::default() });
     let target = influx.database("tags");
     let now = today_ms() * 1_000_000;
-    let lines: String = (0..12).map(|n| format!("rgw_bucket,bucket=b{n} requests={n}i {now}\n")).collect();
-    let report = send(&target, lines.as_bytes()).await;
+    let lines = |buckets: std::ops::Range<u32>| {
+        buckets.map(|n| format!("rgw_bucket,bucket=b{n} requests={n}i {now}\n")).collect::<String>()
+    };
+    // The limit counts what is there before a request.
+    assert_eq!(send(&target, lines(0..5).as_bytes()).await, written(5));
+    let report = send(&target, lines(0..12).as_bytes()).await;
     assert_eq!((report.written, report.rejected.len()), (5, 7));
     assert!(report.rejected[0].reason.contains("max-values-per-tag"), "{:?}", report.rejected[0].reason);
 }
@@ -356,9 +360,9 @@ async fn check_finds_what_is_wrong_with_influxdb() {
     assert!(good["writable"].is_ok(), "{good:?}");
     assert_eq!(good.len(), 2);
 
-    assert!(results(with_policy(&target, "autogen")).await["retention policy"].is_ok());
+    assert!(results(with_policy(&target, "autogen")).await["writable"].is_ok());
     let absent = results(with_policy(&target, "absent")).await;
-    let problem = absent["retention policy"].as_ref().expect_err("absent");
+    let problem = absent["writable"].as_ref().expect_err("no such policy");
     assert!(problem.mend.contains("CREATE RETENTION POLICY \"absent\""), "{problem}");
 
     let absent = results(influx.target("unmade")).await;
