@@ -14,7 +14,10 @@ use tracing::{error, info, warn};
 use super::shared::{Shared, now_ms};
 use crate::{
     config::Config,
-    influx::{Backoff, Batch, Client, Sender, Target},
+    influx::{
+        Batch, Client, Target,
+        sender::{Backoff, Sender, random},
+    },
     store::{Acknowledgement, Reader, StoreError},
 };
 
@@ -131,7 +134,7 @@ impl Output {
                 }
             }
             Err(not_now) => {
-                let wait = self.backoff.next(&not_now, crate::influx::random());
+                let wait = self.backoff.next(&not_now, random());
                 warn!(output = %self.target.name, "{not_now}; next try in {:.0} s", wait.as_secs_f64());
                 self.troubled = true;
                 acknowledgement =

@@ -56,7 +56,7 @@ impl Job {
             (stored, store.instance())
         };
         let settings = config.settings_of(log);
-        let admission = Admission::new(settings.admission.clone(), stream_seed(&stream));
+        let admission = Admission::new(settings.admission.clone(), stream.seed());
         let slow = settings.slow;
         let mut windows = Windows::live(settings, admission, instance);
         let start = match &stored.position {
@@ -96,12 +96,6 @@ impl Job {
             Err(PipelineError::Sink(error)) => Err(error.into()),
         }
     }
-}
-
-/// Keys the hashes of a stream's candidates: the same for `run` and `replay`.
-pub(crate) fn stream_seed(stream: &Stream) -> u64 {
-    let cluster = stream.tags.get("cluster").unwrap_or_default();
-    xxhash_rust::xxh3::xxh3_64(format!("{cluster}/{}", stream.name).as_bytes())
 }
 
 fn restore(windows: &mut Windows, stored: StreamState) {

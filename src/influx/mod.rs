@@ -2,6 +2,7 @@
 //!
 //! * [`line_protocol`]: points as lines. Pure.
 //! * [`Target`]: where points go, as the operator configured it.
+//! * [`Batch`] (feature `cli`): parts of the store as a request's worth of lines for one target.
 //! * [`Client`] (feature `cli`): one request, and what its answer means ([`Outcome`]).
 //! * [`sender`] (feature `cli`): a whole batch by these meanings: what was stored, what never will be, what to try later.
 //! * [`history`] (feature `cli`): what a target already has, for replay.
@@ -9,6 +10,8 @@
 
 #[cfg(feature = "cli")]
 mod answer;
+#[cfg(feature = "cli")]
+mod batch;
 #[cfg(feature = "cli")]
 pub mod check;
 #[cfg(feature = "cli")]
@@ -26,6 +29,8 @@ mod target;
 
 #[cfg(feature = "cli")]
 pub use answer::Outcome;
+#[cfg(feature = "cli")]
+pub use batch::Batch;
 #[cfg(feature = "cli")]
 pub use client::{Client, ClientError};
 pub use target::{Kind, Secret, Target};

@@ -292,12 +292,20 @@ impl BucketTally {
         let admission = context.admission;
         self.names
             .find_or_insert(name, |_| {
-                valid_bucket(name)
+                is_tag(name)
                     && (context.highest_candidate == u64::MAX
                         || admission.rank(name) <= context.highest_candidate
                         || admission.is_admitted(name))
             })
             .unwrap_or_else(|| self.names.intern(UNKNOWN_BUCKET.as_bytes()))
+    }
+}
+
+/// Whether `bucket` or `tenant/bucket` may be a tag.
+fn is_tag(name: &[u8]) -> bool {
+    match memchr::memchr(b'/', name) {
+        Some(at) => valid_bucket(&name[..at], &name[at + 1..]),
+        None => valid_bucket(b"", name),
     }
 }
 
