@@ -39,8 +39,8 @@ fn parse<'a>(parser: &mut LineParser, lines: &'a [Vec<u8>]) -> Vec<Record<'a>> {
 fn said(record: &Record<'_>) -> impl PartialEq + std::fmt::Debug {
     let text = |value: &[u8]| unescape(value, record.escape, &mut Vec::new()).escape_ascii().to_string();
     let texts = [record.request, record.method, record.uri].map(text);
-    let optional =
-        [record.host, record.remote_addr, record.user_agent, record.upstream_addr].map(|value| value.map(text));
+    let optional = [record.host, record.remote_addr, record.user_agent, record.upstream_addr]
+        .map(|value| value.map(text));
     let numbers = [
         record.request_length,
         record.bytes_sent,

@@ -84,7 +84,9 @@ impl<'a> Lexer<'a> {
             Some(b';') => Token::Semicolon,
             Some(b'{') => Token::Open,
             Some(b'}') => Token::Close,
-            Some(quote @ (b'\'' | b'"')) => return self.quoted_word(quote).map(|w| Some((start, Token::Word(w)))),
+            Some(quote @ (b'\'' | b'"')) => {
+                return self.quoted_word(quote).map(|w| Some((start, Token::Word(w))));
+            }
             Some(_) => return Ok(Some((start, Token::Word(self.bare_word())))),
         };
         self.at += 1;

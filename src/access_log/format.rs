@@ -73,7 +73,9 @@ pub enum FormatError {
         value: String,
     },
     /// Nothing between two variables.
-    #[error("{at}: nothing stands between ${first} and ${second}, so where one ends cannot be told: put a blank or quotes between them")]
+    #[error(
+        "{at}: nothing stands between ${first} and ${second}, so where one ends cannot be told: put a blank or quotes between them"
+    )]
     Adjacent {
         /// Where the second starts.
         at: Position,

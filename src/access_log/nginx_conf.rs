@@ -306,7 +306,9 @@ impl<I: FnMut(&str) -> Result<Vec<Included>, String>> Reader<I> {
                 let line = Position::of(directive.text, before.start).line;
                 return directive.error_at(
                     parameter.start,
-                    format!("`{text}` is no parameter of access_log: is a `;` missing at the end of line {line}?"),
+                    format!(
+                        "`{text}` is no parameter of access_log: is a `;` missing at the end of line {line}?"
+                    ),
                 );
             }
         }
@@ -365,7 +367,9 @@ impl Directive<'_> {
 /// Words that a `}` or the end of the file cuts off.
 fn unended(lexer: &Lexer<'_>, words: &[Word]) -> Result<(), SyntaxError> {
     match words.first() {
-        Some(name) => lexer.error(name.start, format!("the directive `{}` does not end: its `;` is missing", name.text)),
+        Some(name) => {
+            lexer.error(name.start, format!("the directive `{}` does not end: its `;` is missing", name.text))
+        }
         None => Ok(()),
     }
 }

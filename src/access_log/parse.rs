@@ -2,6 +2,7 @@
 
 mod clock;
 mod request;
+mod scan;
 mod value;
 
 use memchr::{memchr, memmem, memrchr};
@@ -71,35 +72,45 @@ impl LineParser {
         if line.is_empty() {
             return Err(Reject { reason: EMPTY, column: 1 });
         }
-        if let Some(at) = memchr(0, line) {
-            return Err(Reject { reason: NUL, column: at + 1 });
+        if scan::contains(0, line) {
+            let column = memchr(0, line).map_or(1, |at| at + 1);
+            return Err(Reject { reason: NUL, column });
         }
-        self.run(line).map_err(|fault| match fault {
-            nom::Err::Error(Fault { reason, left }) | nom::Err::Failure(Fault { reason, left }) => {
-                Reject { reason, column: line.len() - left + 1 }
-            }
-            nom::Err::Incomplete(_) => Reject { reason: FORMAT, column: line.len() + 1 },
-        })
+        // Filled where the caller gets it: a record is large, and moving it costs as much as finding a field.
+        let mut result = Ok(Record { escape: self.format.plan.escape, ..Record::default() });
+        if let Ok(record) = &mut result
+            && let Err(fault) = self.run(line, record)
+        {
+            result = Err(match fault {
+                nom::Err::Error(fault) | nom::Err::Failure(fault) => {
+                    Reject { reason: fault.reason, column: line.len() - fault.left + 1 }
+                }
+                nom::Err::Incomplete(_) => Reject { reason: FORMAT, column: line.len() + 1 },
+            });
+        }
+        result
     }
 
-    fn run<'a>(&mut self, line: &'a [u8]) -> Result<Record<'a>, nom::Err<Fault>> {
+    fn run<'a>(&mut self, line: &'a [u8], record: &mut Record<'a>) -> Result<(), nom::Err<Fault>> {
         let plan = &self.format.plan;
         let clock = &mut self.clock;
-        let mut record = Record { escape: plan.escape, ..Record::default() };
         let (mut rest, ()) = tag(&plan.prefix, line)?;
         for step in &plan.steps {
-            rest = match extent(step, rest) {
-                None => return Err(Fault::new(FORMAT, rest)),
-                Some(Length::Own) => assign(step.field, rest, &mut record, clock)?.0,
+            // One call of `assign`, so that it is compiled in place.
+            let (text, after) = match extent(step, rest) {
+                Some(Length::Own) => (rest, None),
                 Some(Length::Bytes(length)) => {
                     let (after, text) = value::split(rest, length)?;
-                    let (unread, ()) = assign(step.field, text, &mut record, clock)
-                        .map_err(|fault| beyond(fault, after.len()))?;
-                    if !unread.is_empty() {
-                        return Err(Fault::new(NUMBER, rest));
-                    }
-                    after
+                    (text, Some(after))
                 }
+                None => return Err(Fault::new(FORMAT, rest)),
+            };
+            let assigned = assign(step.field, text, record, clock);
+            rest = match (assigned, after) {
+                (Ok((unread, ())), None) => unread,
+                (Ok((b"", ())), Some(after)) => after,
+                (Ok(_), Some(_)) => return Err(Fault::new(NUMBER, rest)),
+                (Err(fault), after) => return Err(beyond(fault, after.map_or(0, <[u8]>::len))),
             };
             rest = tag(&step.literal, rest)?.0;
         }
@@ -109,7 +120,7 @@ impl LineParser {
         if !plan.has_body_bytes {
             record.body_bytes_sent = record.bytes_sent.unwrap_or_default();
         }
-        Ok(record)
+        Ok(())
     }
 }
 
@@ -145,15 +156,17 @@ enum Length {
 fn extent(step: &Step, input: &[u8]) -> Option<Length> {
     let length = match &step.extent {
         Extent::Own => return Some(Length::Own),
-        Extent::Byte(byte) => value::until(*byte, input)?,
+        Extent::Byte(b' ') => scan::find_near(b' ', input)?,
+        Extent::Byte(byte) => scan::find(*byte, input)?,
         Extent::Fixed(length) => *length,
-        Extent::JsonQuote => value::until_json_quote(input)?,
-        Extent::List => value::until_list_ends(input)?,
+        Extent::JsonQuote => scan::json_quote(input)?,
+        Extent::List => scan::list_end(input)?,
         Extent::Leftmost => memmem::find(input, &step.literal.text)?,
+        Extent::Tail { guard: Guard::Byte(guard), back } if is_dash(input, *guard, back) => 1,
         Extent::Tail { guard, back } => {
             let mut end = match guard {
-                Guard::Byte(byte) => value::until(*byte, input)?,
-                Guard::JsonQuote => value::until_json_quote(input)?,
+                Guard::Byte(byte) => scan::find(*byte, input)?,
+                Guard::JsonQuote => scan::json_quote(input)?,
                 Guard::LineEnd => input.len(),
             };
             for step in back {
@@ -168,14 +181,16 @@ fn extent(step: &Step, input: &[u8]) -> Option<Length> {
     Some(Length::Bytes(length))
 }
 
-/// Reads a value into the record and gives what follows it: nothing for a text, which is all of its input.
+/// Whether the value is the `-` that it nearly always is (no user): then what is known to stand between it and the guard
+/// brings us just there.
 #[inline]
-fn assign<'a>(
-    field: Field,
-    input: &'a [u8],
-    record: &mut Record<'a>,
-    clock: &mut Clock,
-) -> Parsed<'a, ()> {
+fn is_dash(input: &[u8], guard: u8, back: &[Back]) -> bool {
+    matches!(back, [Back::Over(length)] if input.first() == Some(&b'-') && input.get(1 + length) == Some(&guard))
+}
+
+/// Reads a value into the record and gives what follows it: nothing for a text, which is all of its input.
+#[inline(always)]
+fn assign<'a>(field: Field, input: &'a [u8], record: &mut Record<'a>, clock: &mut Clock) -> Parsed<'a, ()> {
     match field {
         Field::Skip => {}
         Field::Msec => return set(&mut record.time_ms, clock.msec(input)),
@@ -190,7 +205,8 @@ fn assign<'a>(
         Field::Status => return set(&mut record.status, value::three_digits(input)),
         Field::RequestLength => return set_some(&mut record.request_length, value::digits(input)),
         Field::ContentLength => {
-            record.content_length = value::digits(input).ok().filter(|(rest, _)| rest.is_empty()).map(|(_, length)| length);
+            record.content_length =
+                value::digits(input).ok().filter(|(rest, _)| rest.is_empty()).map(|(_, length)| length);
         }
         Field::BodyBytesSent => return set(&mut record.body_bytes_sent, value::digits(input)),
         Field::BytesSent => return set_some(&mut record.bytes_sent, value::digits(input)),
@@ -208,8 +224,12 @@ fn assign<'a>(
             tried(record, entries);
             return Ok((rest, ()));
         }
-        Field::UpstreamResponseTime => return sum(record, |record, sum| record.upstream_response_time_ms = sum, input),
-        Field::UpstreamHeaderTime => return sum(record, |record, sum| record.upstream_header_time_ms = sum, input),
+        Field::UpstreamResponseTime => {
+            return sum(record, |record, sum| record.upstream_response_time_ms = sum, input);
+        }
+        Field::UpstreamHeaderTime => {
+            return sum(record, |record, sum| record.upstream_header_time_ms = sum, input);
+        }
         Field::CopySource => record.has_copy_source = present(input).is_some(),
         Field::CopyFrom => record.has_copy_from = present(input).is_some(),
         Field::GatewayRequestId => record.gateway_request_id = present(input).or(record.gateway_request_id),

@@ -130,7 +130,9 @@ mod tests {
 
     #[test]
     fn takes_no_other_text_for_a_time() {
-        for text in ["", ".", ".607", "1795287594", "1795287594.6", "1795287594,607", "-1.000", "99999999999.000"] {
+        for text in
+            ["", ".", ".607", "1795287594", "1795287594.6", "1795287594,607", "-1.000", "99999999999.000"]
+        {
             assert_eq!(parse_msec(text.as_bytes()), Err(TimeError), "{text}");
         }
         for text in [

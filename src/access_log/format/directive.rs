@@ -104,7 +104,9 @@ fn words(source: &str) -> Result<Vec<Word>, SyntaxError> {
     }
     match lexer.next_token()? {
         None => Ok(words),
-        Some((at, _)) => lexer.error(at, "something follows the end of the directive: give one log_format alone"),
+        Some((at, _)) => {
+            lexer.error(at, "something follows the end of the directive: give one log_format alone")
+        }
     }
 }
 
@@ -186,19 +188,13 @@ mod tests {
     fn says_what_is_wrong_and_where() {
         let cases = [
             ("log_format x '$a' '$';", "line 1, column 20: a variable's name has to follow `$`"),
-            (
-                "log_format x '$a'\n '${b';",
-                "line 2, column 3: the closing `}` of this variable is missing",
-            ),
+            ("log_format x '$a'\n '${b';", "line 2, column 3: the closing `}` of this variable is missing"),
             ("log_format x '$a;", "line 1, column 14: this quote is not closed"),
             (
                 "log_format x '$a'; log_format y '$b';",
                 "line 1, column 20: something follows the end of the directive: give one log_format alone",
             ),
-            (
-                "log_format x {$a};",
-                "line 1, column 14: a brace without quotes cannot stand in a log_format",
-            ),
+            ("log_format x {$a};", "line 1, column 14: a brace without quotes cannot stand in a log_format"),
         ];
         for (source, expected) in cases {
             assert_eq!(Directive::parse(source).unwrap_err().to_string(), expected, "{source}");

@@ -134,7 +134,11 @@ fn values(pieces: &[Piece]) -> Result<(&[u8], Vec<Value<'_>>), FormatError> {
                 if let Some(before) = values.last()
                     && before.after.is_empty()
                 {
-                    return Err(FormatError::Adjacent { at: *at, first: before.name.into(), second: name.clone() });
+                    return Err(FormatError::Adjacent {
+                        at: *at,
+                        first: before.name.into(),
+                        second: name.clone(),
+                    });
                 }
                 let (field, alphabet) = lookup(name);
                 values.push(Value { name, at: *at, field, alphabet, after: b"" });

@@ -135,14 +135,26 @@ pub(super) fn lookup(name: &str) -> (Field, Alphabet) {
         "upstream_header_time" => (Field::UpstreamHeaderTime, Alphabet::List),
         "http_x_amz_copy_source" => (Field::CopySource, Alphabet::Any),
         "http_x_copy_from" => (Field::CopyFrom, Alphabet::Any),
-        "upstream_http_x_amz_request_id" | "upstream_http_x_trans_id" => (Field::GatewayRequestId, Alphabet::Any),
-        "upstream_connect_time" | "upstream_response_length" | "upstream_bytes_received"
-        | "upstream_bytes_sent" | "upstream_cache_status" => (Field::Skip, Alphabet::List),
-        "connection" | "connection_requests" | "connection_time" | "pid" | "remote_port" | "server_port"
-        | "proxy_port" | "gzip_ratio" | "tcpinfo_rtt" => (Field::Skip, Alphabet::Number),
+        "upstream_http_x_amz_request_id" | "upstream_http_x_trans_id" => {
+            (Field::GatewayRequestId, Alphabet::Any)
+        }
+        "upstream_connect_time"
+        | "upstream_response_length"
+        | "upstream_bytes_received"
+        | "upstream_bytes_sent"
+        | "upstream_cache_status" => (Field::Skip, Alphabet::List),
+        "connection"
+        | "connection_requests"
+        | "connection_time"
+        | "pid"
+        | "remote_port"
+        | "server_port"
+        | "proxy_port"
+        | "gzip_ratio"
+        | "tcpinfo_rtt" => (Field::Skip, Alphabet::Number),
         "hostname" | "http2" | "http3" | "https" | "nginx_version" | "pipe" | "realip_remote_addr"
-        | "request_completion" | "request_id" | "scheme" | "server_addr" | "server_name" | "server_protocol"
-        | "ssl_cipher" | "ssl_protocol" | "ssl_session_id" | "ssl_session_reused" => {
+        | "request_completion" | "request_id" | "scheme" | "server_addr" | "server_name"
+        | "server_protocol" | "ssl_cipher" | "ssl_protocol" | "ssl_session_id" | "ssl_session_reused" => {
             (Field::Skip, Alphabet::Word)
         }
         _ => (Field::Skip, Alphabet::Any),
@@ -159,8 +171,16 @@ pub(super) const NEEDED: &[Loss] = &[
         "msec",
         "no request can be put into a window of time",
     ),
-    (&[Field::Request, Field::Method], "request_method", "nothing says what was asked (`$request` says it too)"),
-    (&[Field::Request, Field::Uri], "request_uri", "nothing says which bucket was asked for (`$request` says it too)"),
+    (
+        &[Field::Request, Field::Method],
+        "request_method",
+        "nothing says what was asked (`$request` says it too)",
+    ),
+    (
+        &[Field::Request, Field::Uri],
+        "request_uri",
+        "nothing says which bucket was asked for (`$request` says it too)",
+    ),
     (&[Field::Status], "status", "a success cannot be told from an error"),
     (&[Field::RequestTime], "request_time", "there are no latencies, percentiles or slow requests"),
     (&[Field::BodyBytesSent, Field::BytesSent], "body_bytes_sent", "downloads have no bytes"),
@@ -172,7 +192,11 @@ pub(super) const USEFUL: &[Loss] = &[
     (&[Field::BodyBytesSent], "body_bytes_sent", "bytes sent to clients include response headers"),
     (&[Field::RequestLength, Field::ContentLength], "request_length", "uploads have no bytes"),
     (&[Field::ContentLength], "content_length", "bytes received from clients include request headers"),
-    (&[Field::Host], "host", "the bucket of a virtual-host style request is not seen: its key is taken for the bucket"),
+    (
+        &[Field::Host],
+        "host",
+        "the bucket of a virtual-host style request is not seen: its key is taken for the bucket",
+    ),
     (&[Field::RemoteAddr], "remote_addr", "health checks cannot be told by address"),
     (&[Field::UserAgent], "http_user_agent", "health checks cannot be told by user agent"),
     (&[Field::UpstreamAddr], "upstream_addr", "gateways behind this nginx cannot be told apart"),

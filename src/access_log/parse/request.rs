@@ -1,16 +1,25 @@
 //! The text of `$request`: method and target, if it is a request at all.
 
+use super::scan;
+
 /// Method and target of `METHOD target` or `METHOD target HTTP/x.y`, as far as nginx is of the same opinion: it lets
 /// more than one blank pass between the three and after them (real gateways get such requests, and answer them).
 pub(super) fn split(request: &[u8]) -> Option<(&[u8], &[u8])> {
-    let is_method = |byte: &u8| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-');
-    let method = request.iter().position(|byte| !is_method(byte)).filter(|length| *length > 0)?;
-    let (method, rest) = request.split_at(method);
-    let target = skip_blanks(rest.strip_prefix(b" ")?);
+    let blank = scan::find_near(b' ', request).filter(|blank| *blank > 0)?;
+    let (method, rest) = request.split_at(blank);
+    if !method.iter().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-')) {
+        return None;
+    }
+    if let Some(target) = rest[1..].strip_suffix(b" HTTP/1.1")
+        && !target.is_empty()
+        && !scan::contains(b' ', target)
+    {
+        return Some((method, target));
+    }
+    let target = skip_blanks(rest);
     let end = memchr::memchr(b' ', target).unwrap_or(target.len());
     let (target, rest) = target.split_at(end);
-    let fits = !target.is_empty() && matches!(rest, b" HTTP/1.1" | b"") || is_end(rest);
-    (fits && !target.is_empty()).then_some((method, target))
+    (!target.is_empty() && is_end(rest)).then_some((method, target))
 }
 
 fn skip_blanks(text: &[u8]) -> &[u8] {

@@ -1,6 +1,5 @@
 //! What values look like: small nom parsers, the quick ones by memchr or eight bytes at a time.
 
-use memchr::{memchr, memchr2};
 use nom::error::{ErrorKind, ParseError};
 use nom::{Err, IResult};
 
@@ -32,32 +31,10 @@ pub(super) type Parsed<'a, T> = IResult<&'a [u8], T, Fault>;
 
 /// What is left after `length` bytes, and these; a fault when there are not as many.
 pub(super) fn split(input: &[u8], length: usize) -> Parsed<'_, &[u8]> {
-    input.split_at_checked(length).map(|(text, rest)| (rest, text)).ok_or_else(|| Fault::new(super::FORMAT, input))
-}
-
-/// To before the first such byte.
-pub(super) fn until(byte: u8, input: &[u8]) -> Option<usize> {
-    memchr(byte, input)
-}
-
-/// To before the first quote that no backslash escapes.
-pub(super) fn until_json_quote(input: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        at += memchr2(b'"', b'\\', input.get(at..)?)?;
-        if input[at] == b'"' {
-            return Some(at);
-        }
-        at += 2;
-    }
-}
-
-/// To before the first blank that does not belong to a list's `, ` or ` : `.
-pub(super) fn until_list_ends(input: &[u8]) -> Option<usize> {
-    memchr::memchr_iter(b' ', input).find(|&blank| {
-        let (before, after) = (&input[..blank], &input[blank + 1..]);
-        !(before.ends_with(b",") || before.ends_with(b" :") || after.starts_with(b": "))
-    })
+    input
+        .split_at_checked(length)
+        .map(|(text, rest)| (rest, text))
+        .ok_or_else(|| Fault::new(super::FORMAT, input))
 }
 
 /// A run of digits. Up to seven, and nearly all are, without a branch on their number.
@@ -164,18 +141,6 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn finds_the_end_of_a_json_string() {
-        let check = |text: &str, expected| assert_eq!(until_json_quote(text.as_bytes()), expected, "{text}");
-        check(r#"abc","#, Some(3));
-        check(r#"a\"b"#, Some(3));
-        check(r#"a\"b"c"#, Some(6));
-        check(r#"a\"b"#.replace(r"\", r"\\").as_str(), Some(5));
-        check(r#"a""#, None);
-        check(r"a", None);
-        check("", None);
-    }
-
-    #[test]
     fn reads_lists_of_upstream_servers() {
         let check = |text: &str, entries: &[Option<u32>], count: usize, rest: &str| {
             let mut seen = Vec::new();
@@ -196,8 +161,6 @@ mod tests {
         assert_eq!(words(b"127.0.0.1:8080"), 1);
         assert_eq!(words(b"127.0.0.1:8080, [::1]:80 : unix:/run/x"), 3);
         assert_eq!(words(b"127.0.0.1:8080 : "), 1);
-        assert_eq!(until_list_ends(b"a, b : c d"), Some(8));
-        assert_eq!(until_list_ends(b"a"), None);
     }
 
     #[test]
