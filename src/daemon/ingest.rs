@@ -14,7 +14,7 @@ use super::shared::{Progress, Shared};
 use crate::{
     access_log::{LogFormat, Reject},
     config::{Config, LogConfig, StartAt},
-    follow::{FollowOptions, Follower, Source as _, Start},
+    follow::{FollowOptions, Follower, SKIP_REASONS, Source as _, Start},
     pipeline::{self, Counter, PipelineError, Sink},
     stats::{Admission, Part, Windows, WindowsState},
     store::{Commit, Reader, StoreError, Stream, StreamState},
@@ -47,7 +47,7 @@ impl Job {
         number: usize,
         shared: &Arc<Shared>,
     ) -> anyhow::Result<Self> {
-        let format = LogFormat::from_config(&log.format).with_context(|| format!("log.{}.format", log.name))?;
+        let format: LogFormat = log.format.parse().with_context(|| format!("the format of log {:?}", log.name))?;
         let stream = Stream { name: log.name.clone(), tags: config.tags_of(log) };
         let (stored, instance) = {
             let mut store = shared.store();
@@ -98,10 +98,16 @@ impl Job {
     }
 }
 
+/// The reason of a reject that the store kept.
+fn known_reason(stored: &str) -> &'static str {
+    let known = Reject::REASONS.iter().chain(SKIP_REASONS);
+    known.copied().find(|reason| *reason == stored).unwrap_or("other")
+}
+
 fn restore(windows: &mut Windows, stored: StreamState) {
     windows.admission().restore(stored.admitted);
     if let Some(state) = stored.windows {
-        windows.restore(state, stored.fragments, stored.late_numbers, Reject::known_reason);
+        windows.restore(state, stored.fragments, stored.late_numbers, known_reason);
     }
     windows.set_floor(stored.floor_ms);
 }

@@ -41,6 +41,9 @@ pub use position::{FilePosition, Position};
 
 use crate::point::TimestampMs;
 
+/// All reasons of [`Next::Skipped`].
+pub const SKIP_REASONS: &[&str] = &["too_long", "unterminated"];
+
 /// What a source has next.
 #[derive(Debug)]
 pub enum Next<'a> {

@@ -199,7 +199,7 @@ fn write_event(event: &Event, tags: &Tags, fields: &[String], writer: &mut impl 
         ("status", Some(u64::from(event.status))),
         ("bytes_in", Some(event.bytes_in)),
         ("bytes_out", Some(event.bytes_out)),
-        ("request_time_ms", Some(u64::from(event.request_time_ms))),
+        ("request_time_ms", event.request_time_ms.map(u64::from)),
         ("upstream_time_ms", event.upstream_time_ms.map(u64::from)),
     ];
     for (field, number) in numbers {
