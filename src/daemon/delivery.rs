@@ -49,7 +49,8 @@ pub(super) fn start(config: &Config, shared: &Arc<Shared>) -> anyhow::Result<Joi
                 let mut stop = shared.watch_stop();
                 // The sender lives in `shared`, which we hold: this ends when it says so.
                 let _ = stop.wait_for(|stop| *stop).await;
-                let _ = tokio::time::timeout(GRACE, async { while tasks.join_next().await.is_some() {} }).await;
+                let _ =
+                    tokio::time::timeout(GRACE, async { while tasks.join_next().await.is_some() {} }).await;
             });
         })
         .context("cannot start a thread")

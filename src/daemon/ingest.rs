@@ -47,7 +47,8 @@ impl Job {
         number: usize,
         shared: &Arc<Shared>,
     ) -> anyhow::Result<Self> {
-        let format: LogFormat = log.format.parse().with_context(|| format!("the format of log {:?}", log.name))?;
+        let format: LogFormat =
+            log.format.parse().with_context(|| format!("the format of log {:?}", log.name))?;
         let stream = Stream { name: log.name.clone(), tags: config.tags_of(log) };
         let (stored, instance) = {
             let mut store = shared.store();

@@ -114,7 +114,8 @@ impl Coverage {
         if since > from_ms {
             from_ms = ceil(since);
         }
-        let mut until_ms = floor(self.watermark_ms.saturating_sub(self.windows.lateness_ms)).min(floor(until));
+        let mut until_ms =
+            floor(self.watermark_ms.saturating_sub(self.windows.lateness_ms)).min(floor(until));
         if let Some(counted) = self.limits.counted_from_ms {
             until_ms = until_ms.min(floor(counted));
         }

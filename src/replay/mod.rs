@@ -130,8 +130,12 @@ pub fn replay<P: Place>(
     for place in places.iter_mut() {
         match mode {
             Mode::Careful => {}
-            Mode::Replace => coverage.deletions().try_for_each(|(kind, ranges)| place.delete(kind, &ranges))?,
-            Mode::Overwrite => coverage.deletions().try_for_each(|(kind, ranges)| place.make_room(kind, &ranges))?,
+            Mode::Replace => {
+                coverage.deletions().try_for_each(|(kind, ranges)| place.delete(kind, &ranges))?
+            }
+            Mode::Overwrite => {
+                coverage.deletions().try_for_each(|(kind, ranges)| place.make_room(kind, &ranges))?
+            }
         }
     }
     let mut sink = write::Writer::covered(places, coverage);

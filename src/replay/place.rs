@@ -317,8 +317,6 @@ impl Place for InfluxPlace {
 
 /// A time for people.
 fn show(time_ms: TimestampMs) -> String {
-    chrono::DateTime::from_timestamp_millis(time_ms).map_or_else(
-        || time_ms.to_string(),
-        |time| time.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
-    )
+    chrono::DateTime::from_timestamp_millis(time_ms)
+        .map_or_else(|| time_ms.to_string(), |time| time.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
 }
