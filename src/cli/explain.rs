@@ -17,7 +17,6 @@ use super::{
 use crate::{
     access_log::{Reject, redacted_uri, unescape},
     pipeline::RequestReader,
-    point::TimestampMs,
     stats::{Request, SlowSettings},
 };
 
@@ -80,8 +79,6 @@ struct Explained {
     ok: bool,
     /// RFC 3339, UTC.
     time: String,
-    #[serde(skip)]
-    time_ms: TimestampMs,
     method: String,
     status: u16,
     protocol: &'static str,
@@ -125,7 +122,6 @@ impl Explained {
             ok: true,
             time: chrono::DateTime::from_timestamp_millis(record.time_ms)
                 .map_or_else(String::new, |time| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)),
-            time_ms: record.time_ms,
             method: text(unescape(record.method, record.escape, &mut Vec::new())),
             status: record.status,
             protocol: request.protocol.name(),
