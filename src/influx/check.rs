@@ -1,17 +1,11 @@
 //! What is wrong with a target, and what mends it: what `rgwlens check` prints.
 
-use super::{
-    Client, Kind, Outcome,
-    answer::Answer,
-    client::Request,
-    history::{History, influx1},
-    mend,
-};
+use super::{Client, Kind, Outcome, answer::Answer, client::Request, mend};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What: `reachable`, `writable`, `retention policy`, `deduplication`.
+    /// What: `reachable`, `writable`, `deduplication`.
     pub what: &'static str,
     /// How it is, or what is wrong.
     pub result: Result<String, Problem>,
@@ -48,17 +42,9 @@ pub async fn check(client: &Client) -> Vec<Finding> {
         return findings;
     }
     let writable = writable(client).await;
-    let may_write = writable.is_ok();
     findings.push(Finding { what: "writable", result: writable });
-    match &client.target().kind {
-        Kind::Influx1 { retention_policy: Some(policy), .. } if may_write => {
-            findings
-                .push(Finding { what: "retention policy", result: retention_policy(client, policy).await });
-        }
-        Kind::VictoriaMetrics { .. } => {
-            findings.push(Finding { what: "deduplication", result: deduplication(client).await });
-        }
-        Kind::Influx1 { .. } | Kind::Influx2 { .. } => {}
+    if let Kind::VictoriaMetrics { .. } = &client.target().kind {
+        findings.push(Finding { what: "deduplication", result: deduplication(client).await });
     }
     findings
 }
@@ -72,7 +58,7 @@ pub async fn ping(client: &Client) -> Result<Option<String>, Problem> {
     }
 }
 
-/// Writes no points: the server looks for the database and checks the credentials all the same.
+/// Writes no points: the server checks the credentials and looks for database and retention policy all the same.
 async fn writable(client: &Client) -> Result<String, Problem> {
     match client.write(b"").await {
         // InfluxDB 2 finds a body without points invalid, after it has found the bucket.
@@ -94,18 +80,6 @@ async fn writable(client: &Client) -> Result<String, Problem> {
             mend: "raise `max-body-size` in InfluxDB's configuration, or the limit of the proxy in front"
                 .to_owned(),
         }),
-    }
-}
-
-async fn retention_policy(client: &Client, policy: &str) -> Result<String, Problem> {
-    match influx1::policies(&History::new(client)).await {
-        Ok(policies) if policies.iter().any(|(name, _)| name == policy) => Ok(format!("{policy:?} is there")),
-        Ok(_) => Err(Problem {
-            why: format!("retention policy {policy:?} is not there"),
-            mend: mend::create_retention_policy(client.target()),
-        }),
-        // Who may only write cannot look, which is no fault.
-        Err(error) => Ok(format!("{policy:?} cannot be seen: {error}")),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What is asked for is one range of time of one cluster, node and log: what the lines of one log on one gateway became.
 
-pub(super) mod influx1;
+mod influx1;
 mod influx2;
 mod victoria;
 

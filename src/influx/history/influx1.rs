@@ -99,7 +99,7 @@ pub(super) async fn delete(
 }
 
 /// The database's retention policies, and whether each is the default.
-pub(in crate::influx) async fn policies(history: &History<'_>) -> Result<Vec<(String, bool)>, HistoryError> {
+async fn policies(history: &History<'_>) -> Result<Vec<(String, bool)>, HistoryError> {
     let mut policies = Vec::new();
     let query = format!("SHOW RETENTION POLICIES ON {}", influxql_name(database_of(history)));
     for series in ask(history, query).await? {
