@@ -302,21 +302,25 @@ impl Follower {
     fn rotated(&mut self, now: Duration) {
         let scan = self.siblings.scan();
         let from = self.after_held(&scan);
-        for sibling in &scan.files[from..] {
-            if self.files.iter().any(|tail| tail.reader.id() == sibling.id) {
+        let held = |files: &VecDeque<Tail>, id| files.iter().position(|tail| tail.reader.id() == id);
+        for (at, sibling) in scan.files.iter().enumerate().skip(from) {
+            if held(&self.files, sibling.id).is_some() {
                 continue;
             }
-            match self.known(sibling) {
+            let reader = match self.known(sibling) {
+                None => Reader::new(sibling),
                 // An editor, or a move from another file system: the same content in a new file.
-                Some((reader, held)) if sibling.live => {
-                    if let Some(held) = held {
-                        self.files.remove(held);
+                Some((reader, same)) if sibling.live => {
+                    if let Some(same) = same {
+                        self.files.remove(same);
                     }
-                    self.files.push_back(Tail::new(*reader, now));
+                    *reader
                 }
-                Some(_) => {}
-                None => self.files.push_back(Tail::new(Reader::new(sibling), now)),
-            }
+                Some(_) => continue,
+            };
+            // A file that was missed so far may be older than one that was not.
+            let newer = scan.files[at + 1..].iter().find_map(|sibling| held(&self.files, sibling.id));
+            self.files.insert(newer.unwrap_or(self.files.len()), Tail::new(reader, now));
         }
         self.supersede(now);
     }
@@ -342,10 +346,17 @@ impl Follower {
     /// Whether a file holds the content of one that is or was read; then it reads on from there. Also which of the held
     /// files that is.
     fn known(&self, sibling: &Sibling) -> Option<(Box<Reader>, Option<usize>)> {
-        let held = self.files.iter().enumerate().map(|(at, tail)| (Some(at), tail.reader.position()));
-        let done = self.done.iter().rev().map(|position| (None, *position));
-        held.chain(done).find_map(|(at, position)| match Reader::resume(sibling, &position) {
-            Ok(Match::Yes(reader)) => Some((reader, at)),
+        for (at, tail) in self.files.iter().enumerate() {
+            let position = tail.reader.position();
+            if position.offset == 0 && tail.reader.has_content_of(sibling) {
+                return Some((Box::new(Reader::new(sibling)), Some(at)));
+            }
+            if let Ok(Match::Yes(reader)) = Reader::resume(sibling, &position) {
+                return Some((reader, Some(at)));
+            }
+        }
+        self.done.iter().rev().find_map(|position| match Reader::resume(sibling, position) {
+            Ok(Match::Yes(reader)) => Some((reader, None)),
             _ => None,
         })
     }
@@ -425,7 +436,6 @@ impl Follower {
     /// A file no longer says what it said: `copytruncate`, or something like it.
     fn replaced(&mut self, at: usize) -> Option<Step> {
         let now = self.options.clock.monotonic();
-        let last = at + 1 == self.files.len();
         let tail = &mut self.files[at];
         let path = tail.reader.path().to_path_buf();
         if let Ok(Some(bytes)) = tail.reader.shrink() {
@@ -434,14 +444,14 @@ impl Follower {
         }
         let before = tail.reader.position();
         let rest = tail.reader.discard_rest();
-        if last {
+        if tail.sealed {
+            // A copy is not written to: whatever is in it now are no lines of the log.
+            self.files.remove(at);
+        } else {
             tail.reader.restart();
             tail.ready = true;
-        } else {
-            // Not the log any more, so what is in it now are no lines of the log (logrotate's `shred`).
-            self.files.remove(at);
         }
-        let recovered = last && self.recover(at, &before, now);
+        let recovered = self.recover(at, &before, now);
         self.remember(before);
         self.incidents.push(Incident::Truncated { path, recovered });
         (rest && !recovered).then_some(Step::Skipped("unterminated"))
@@ -450,16 +460,24 @@ impl Follower {
     /// Looks for the copy that was made of a file before it was truncated, and puts what it holds beyond `before`, and
     /// the copies made after it, before the file at `at`.
     fn recover(&mut self, at: usize, before: &FilePosition, now: Duration) -> bool {
-        let mut scan = self.siblings.scan();
+        let scan = self.siblings.scan();
         let held =
             |sibling: &Sibling| sibling.live || self.files.iter().any(|tail| tail.reader.id() == sibling.id);
-        scan.files.retain(|sibling| !held(sibling));
-        let Some(Found { place, reader }) = self.locate(&scan, before) else { return false };
-        let mut copies = vec![reader];
-        let newer = scan.files.iter().skip(place.div_ceil(2));
-        copies.extend(newer.filter(|sibling| self.known(sibling).is_none()).map(Reader::new));
-        for (n, reader) in copies.into_iter().enumerate() {
-            self.files.insert(at + n, Tail { sealed: true, ..Tail::new(reader, now) });
+        let mut copies = scan.files.iter().chain(&scan.others).filter(|sibling| !held(sibling));
+        let Some((copy, reader)) = copies.find_map(|sibling| match Reader::resume(sibling, before) {
+            Ok(Match::Yes(reader)) => Some((sibling, *reader)),
+            _ => None,
+        }) else {
+            return false;
+        };
+        let mut copies = vec![Tail { sealed: true, ..Tail::new(reader, now) }];
+        let from = place(&scan, copy).div_ceil(2);
+        // Up to the file itself, or the first that is newer: those are found when the log is seen to be another file.
+        let between = scan.files.iter().skip(from).take_while(|sibling| !held(sibling));
+        let unread = between.filter(|sibling| self.known(sibling).is_none());
+        copies.extend(unread.map(|sibling| Tail::new(Reader::new(sibling), now)));
+        for (n, tail) in copies.into_iter().enumerate() {
+            self.files.insert(at + n, tail);
         }
         true
     }

@@ -13,8 +13,8 @@ use std::{
 };
 
 use super::{
-    codec::{Codec, Raw},
-    identity::{ANCHOR, FileId, Fingerprint, HEAD, Stamp, read_at, read_full},
+    codec::{Codec, Raw, content},
+    identity::{ANCHOR, FileId, Fingerprint, HEAD, Relation, Stamp, compare, is_telling, read_at, read_full},
     line_buffer::{LineBuffer, Piece},
     position::FilePosition,
     siblings::Sibling,
@@ -167,6 +167,22 @@ impl Reader {
         Ok(Some(reader))
     }
 
+    /// Whether a file begins with what this one holds by now, or the other way round.
+    pub(crate) fn has_content_of(&self, sibling: &Sibling) -> bool {
+        let codec = self.codec.unwrap_or(Codec::Plain);
+        let (Ok(mut ours), Ok(mut theirs)) =
+            (content(&self.file, codec), content(&sibling.file, sibling.codec))
+        else {
+            return false;
+        };
+        let (mut a, mut b) = ([0; HEAD], [0; HEAD]);
+        let common = read_full(&mut ours, &mut a).0.min(read_full(&mut theirs, &mut b).0);
+        a[..common] == b[..common]
+            && is_telling(&a[..common])
+            // The rest is compared only if there is more in both.
+            && (common < HEAD || compare(&mut ours, &mut theirs) != Relation::Different)
+    }
+
     /// Goes to an offset of a plain file.
     fn seek(&mut self, offset: u64) -> io::Result<()> {
         self.head = read_at(&self.file, 0, offset.min(HEAD as u64) as usize)?;
@@ -256,7 +272,7 @@ impl Reader {
     /// Reads from a compressed file. Damage, or an end that comes too early, is the end for now.
     fn decode(&mut self) -> usize {
         let stamp = self.file.metadata().map(|meta| Stamp::of(&meta)).ok();
-        let mut failed = |reader: &mut Self, error: io::Error| {
+        let failed = |reader: &mut Self, error: io::Error| {
             reader.decoder = None;
             reader.broken = Some(error.to_string());
             reader.ended = stamp;

@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     codec::{Codec, content},
-    identity::{self, FileId, HEAD, Relation, Stamp, born_ns, read_full},
+    identity::{self, FileId, HEAD, Relation, Stamp, born_ns, is_telling, read_full},
 };
 use crate::point::TimestampNs;
 
@@ -332,7 +332,7 @@ fn distinct(files: Vec<Sibling>) -> Vec<Sibling> {
 fn relation(a: &Sibling, b: &Sibling) -> Relation {
     let common = a.head.len().min(b.head.len());
     let whole = |file: &Sibling| file.head.len() < HEAD;
-    if common == 0 || a.head[..common] != b.head[..common] {
+    if !is_telling(&a.head[..common]) || a.head[..common] != b.head[..common] {
         return Relation::Different;
     }
     if a.head.len() != b.head.len() && !whole(if common == a.head.len() { a } else { b }) {
@@ -391,7 +391,7 @@ pub(crate) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         for name in ["access.log", "access.log.1", "access.log.2", "access.log.10", "access.log.bak"] {
-            fs::write(path(name), name).unwrap();
+            fs::write(path(name), format!("{name}\n")).unwrap();
         }
         let scan = Siblings::new(&path("access.log"), None).scan();
         assert_eq!(names(&scan), ["access.log.10", "access.log.2", "access.log.1", "access.log"]);
