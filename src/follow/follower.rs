@@ -96,6 +96,8 @@ pub struct Follower {
     /// Where files that are no longer held ended, oldest first, at most [`REMEMBERED`].
     done: VecDeque<FilePosition>,
     incidents: Incidents,
+    /// Unfinished lines given up by a look, which cannot hand them out itself.
+    unterminated: usize,
     /// When the files were last looked at; `None` before the first look.
     looked: Option<Duration>,
     /// The wall clock just before that look.
@@ -177,6 +179,7 @@ impl Follower {
             files: VecDeque::new(),
             done: VecDeque::new(),
             incidents: Incidents::default(),
+            unterminated: 0,
             looked: None,
             looked_ms: 0,
             idle: false,
@@ -221,6 +224,10 @@ impl Follower {
             self.look();
         }
         self.idle = false;
+        if self.unterminated > 0 {
+            self.unterminated -= 1;
+            return Step::Skipped("unterminated");
+        }
         if let Some(step) = self.read() {
             return step;
         }
@@ -300,11 +307,14 @@ impl Follower {
 
     /// The log is another file now: opens it, and every file that came and went since the last look.
     fn rotated(&mut self, now: Duration) {
+        // First those that were written anew in place: compared with what they held before, files would be mistaken.
+        while let Some(at) = self.files.iter_mut().position(|tail| tail.reader.is_replaced()) {
+            self.replaced(at);
+        }
         let scan = self.siblings.scan();
         let from = self.after_held(&scan);
-        let held = |files: &VecDeque<Tail>, id| files.iter().position(|tail| tail.reader.id() == id);
         for (at, sibling) in scan.files.iter().enumerate().skip(from) {
-            if held(&self.files, sibling.id).is_some() {
+            if self.files.iter().any(|tail| tail.reader.id() == sibling.id) {
                 continue;
             }
             let reader = match self.known(sibling) {
@@ -319,10 +329,21 @@ impl Follower {
                 Some(_) => continue,
             };
             // A file that was missed so far may be older than one that was not.
-            let newer = scan.files[at + 1..].iter().find_map(|sibling| held(&self.files, sibling.id));
-            self.files.insert(newer.unwrap_or(self.files.len()), Tail::new(reader, now));
+            let at = self.before_newer(&scan, at + 1).unwrap_or(self.files.len());
+            self.files.insert(at, Tail::new(reader, now));
         }
         self.supersede(now);
+    }
+
+    /// Which of the files held is the oldest of those that a scan has from an index on: what is older goes before it.
+    fn before_newer(&self, scan: &Scan, from: usize) -> Option<usize> {
+        scan.files.get(from..)?.iter().find_map(|sibling| self.held(sibling))
+    }
+
+    /// Which of the files held this is, or is a copy of: by inode, or by content.
+    fn held(&self, sibling: &Sibling) -> Option<usize> {
+        let by_id = self.files.iter().position(|tail| tail.reader.id() == sibling.id);
+        by_id.or_else(|| self.known(sibling)?.1)
     }
 
     /// Where, in a scan, begins what is newer than the files held: they may have new names, or be compressed already.
@@ -331,12 +352,8 @@ impl Follower {
         if let Some(at) = scan.files.iter().position(by_id) {
             return at + 1;
         }
-        let by_content = |sibling: &Sibling| {
-            self.files
-                .iter()
-                .any(|tail| matches!(Reader::resume(sibling, &tail.reader.position()), Ok(Match::Yes(_))))
-        };
-        if let Some(at) = scan.files.iter().position(|sibling| !sibling.live && by_content(sibling)) {
+        if let Some(at) = scan.files.iter().position(|sibling| !sibling.live && self.held(sibling).is_some())
+        {
             return at + 1;
         }
         let newest = self.files.back().map_or(0, |tail| tail.reader.position().modified_ns);
@@ -410,10 +427,12 @@ impl Follower {
                     }
                 }
                 Ok(Filled::Replaced) => {
-                    if let Some(step) = self.replaced(at) {
-                        return Some(step);
+                    self.replaced(at);
+                    // What was given up goes first; and a copy may have come before it.
+                    if self.unterminated > 0 {
+                        self.unterminated -= 1;
+                        return Some(Step::Skipped("unterminated"));
                     }
-                    // A copy may have come before it.
                     at = 0;
                 }
                 Err(error) if error.raw_os_error() == Some(STALE) => {
@@ -434,13 +453,13 @@ impl Follower {
     }
 
     /// A file no longer says what it said: `copytruncate`, or something like it.
-    fn replaced(&mut self, at: usize) -> Option<Step> {
+    fn replaced(&mut self, at: usize) {
         let now = self.options.clock.monotonic();
         let tail = &mut self.files[at];
         let path = tail.reader.path().to_path_buf();
         if let Ok(Some(bytes)) = tail.reader.shrink() {
             self.incidents.push(Incident::Shrunk { path, bytes });
-            return None;
+            return;
         }
         let before = tail.reader.position();
         let rest = tail.reader.discard_rest();
@@ -454,16 +473,16 @@ impl Follower {
         let recovered = self.recover(at, &before, now);
         self.remember(before);
         self.incidents.push(Incident::Truncated { path, recovered });
-        (rest && !recovered).then_some(Step::Skipped("unterminated"))
+        self.unterminated += usize::from(rest && !recovered);
     }
 
     /// Looks for the copy that was made of a file before it was truncated, and puts what it holds beyond `before`, and
     /// the copies made after it, before the file at `at`.
     fn recover(&mut self, at: usize, before: &FilePosition, now: Duration) -> bool {
         let scan = self.siblings.scan();
-        let held =
-            |sibling: &Sibling| sibling.live || self.files.iter().any(|tail| tail.reader.id() == sibling.id);
-        let mut copies = scan.files.iter().chain(&scan.others).filter(|sibling| !held(sibling));
+        let by_id = |sibling: &&Sibling| self.files.iter().any(|tail| tail.reader.id() == sibling.id);
+        let mut copies =
+            scan.files.iter().chain(&scan.others).filter(|sibling| !sibling.live && !by_id(sibling));
         let Some((copy, reader)) = copies.find_map(|sibling| match Reader::resume(sibling, before) {
             Ok(Match::Yes(reader)) => Some((sibling, *reader)),
             _ => None,
@@ -473,9 +492,11 @@ impl Follower {
         let mut copies = vec![Tail { sealed: true, ..Tail::new(reader, now) }];
         let from = place(&scan, copy).div_ceil(2);
         // Up to the file itself, or the first that is newer: those are found when the log is seen to be another file.
-        let between = scan.files.iter().skip(from).take_while(|sibling| !held(sibling));
+        let between =
+            scan.files.iter().skip(from).take_while(|sibling| !sibling.live && self.held(sibling).is_none());
         let unread = between.filter(|sibling| self.known(sibling).is_none());
         copies.extend(unread.map(|sibling| Tail::new(Reader::new(sibling), now)));
+        let at = self.before_newer(&scan, from).unwrap_or(at);
         for (n, tail) in copies.into_iter().enumerate() {
             self.files.insert(at + n, tail);
         }
@@ -653,7 +674,7 @@ struct Found {
 fn place(scan: &Scan, sibling: &Sibling) -> usize {
     match scan.files.iter().position(|other| other.id == sibling.id) {
         Some(at) => 2 * at + 1,
-        None => 2 * first_newer(scan, sibling.modified_ns),
+        None => 2 * first_newer(scan, sibling.stamp.modified_ns),
     }
 }
 
@@ -661,7 +682,7 @@ fn place(scan: &Scan, sibling: &Sibling) -> usize {
 fn first_newer(scan: &Scan, modified_ns: i64) -> usize {
     scan.files
         .iter()
-        .position(|sibling| sibling.live || sibling.modified_ns > modified_ns)
+        .position(|sibling| sibling.live || sibling.stamp.modified_ns > modified_ns)
         .unwrap_or(scan.files.len())
 }
 

@@ -80,14 +80,14 @@ impl Reader {
             file: Arc::clone(&sibling.file),
             id: sibling.id,
             born_ns: sibling.born_ns,
-            codec: (sibling.live || sibling.size >= Codec::MAGIC as u64).then_some(sibling.codec),
+            codec: (sibling.live || sibling.stamp.size >= Codec::MAGIC as u64).then_some(sibling.codec),
             decoder: None,
             broken: None,
             complete: false,
             consumed: Arc::default(),
             buffer: LineBuffer::default(),
             head: Vec::new(),
-            latest: Stamp::default(),
+            latest: sibling.stamp,
             ended: None,
             verified: None,
         }
@@ -120,6 +120,9 @@ impl Reader {
         let (head, offset) = (position.head, position.offset);
         // Without content there is nothing to recognise; and lengths from a damaged position must not be believed.
         if offset == 0 || u64::from(head.len) != offset.min(HEAD as u64) {
+            return Ok(Match::No);
+        }
+        if sibling.head.get(..head.len as usize).is_some_and(|first| !head.is_of(first)) {
             return Ok(Match::No);
         }
         if codec == Codec::Plain {
@@ -254,6 +257,13 @@ impl Reader {
         let after = Stamp::of(&self.file.metadata()?);
         let sound = after.size < at + n as u64 || self.still_says(after, at)?;
         Ok(sound.then_some(n))
+    }
+
+    /// Whether the file no longer says what it said where reading had come to. (An error is none of that.)
+    pub(crate) fn is_replaced(&mut self) -> bool {
+        let Ok(now) = self.file.metadata().map(|meta| Stamp::of(&meta)) else { return false };
+        let at = self.buffer.read_offset();
+        self.codec == Some(Codec::Plain) && (now.size < at || matches!(self.still_says(now, at), Ok(false)))
     }
 
     /// Whether the bytes before `at` are what was read; compared only when the metadata moved since they last were.

@@ -32,13 +32,12 @@ pub(crate) struct Sibling {
     pub(crate) file: Arc<File>,
     pub(crate) id: FileId,
     pub(crate) born_ns: Option<TimestampNs>,
-    pub(crate) modified_ns: TimestampNs,
-    pub(crate) size: u64,
+    pub(crate) stamp: Stamp,
     pub(crate) codec: Codec,
     /// The log itself, by its own name.
     pub(crate) live: bool,
     /// Its decoded first bytes, [`HEAD`] of them or all.
-    head: Vec<u8>,
+    pub(crate) head: Vec<u8>,
     name: Name,
 }
 
@@ -177,12 +176,10 @@ impl Sibling {
         let mut head = vec![0; HEAD];
         let (len, _) = read_full(&mut *content(&file, codec)?, &mut head);
         head.truncate(len);
-        let stamp = Stamp::of(&meta);
         Ok(Some(Self {
             id: FileId::of(&meta),
             born_ns: born_ns(&meta),
-            modified_ns: stamp.modified_ns,
-            size: stamp.size,
+            stamp: Stamp::of(&meta),
             codec,
             live: name == Name::Live,
             head,
@@ -261,7 +258,7 @@ fn begins_like(name: &OsStr, base: &OsStr) -> bool {
 }
 
 fn by_time(a: &Sibling, b: &Sibling) -> Ordering {
-    a.modified_ns.cmp(&b.modified_ns).then_with(|| natural(&a.path, &b.path))
+    a.stamp.modified_ns.cmp(&b.stamp.modified_ns).then_with(|| natural(&a.path, &b.path))
 }
 
 /// Older first, by nothing but names: rotation numbers fall, everything else rises.

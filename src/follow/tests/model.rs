@@ -113,7 +113,7 @@ fn check(world: &mut World, may_be_lost: &[String]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_line_exactly_once_numbered(actions in prop::collection::vec(action(), 1..50)) {
