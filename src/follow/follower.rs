@@ -84,7 +84,7 @@ pub enum Start {
     At(Position),
 }
 
-/// A log, followed. See the [module](self).
+/// A log, followed: one pathname as one perpetual source of whole lines, whatever happens to the files under it.
 pub struct Follower {
     options: FollowOptions,
     siblings: Siblings,
@@ -272,7 +272,7 @@ impl Follower {
     }
 
     /// Finds all files again, by content.
-    fn begin_anew(&mut self) {
+    pub(super) fn begin_anew(&mut self) {
         let position = self.position();
         self.files.clear();
         self.starting = Some(Starting { at: Start::At(position), since: None });

@@ -124,6 +124,12 @@ impl Siblings {
                 }
             }
         }
+        // A directory may be closed to listing, and its files open to reading.
+        if !found.values().any(|sibling| sibling.live)
+            && let Ok(live) = Sibling::live(&self.path)
+        {
+            found.insert(live.id, live);
+        }
         let (others, mut files): (Vec<_>, Vec<_>) =
             found.into_values().partition(|file| file.name == Name::Other);
         scan.others = others;

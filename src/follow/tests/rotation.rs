@@ -527,6 +527,20 @@ fn r18_kernel_wakes_the_follower_and_polling_does_without() {
 }
 
 #[test]
+fn r19_open_file_forgotten_by_its_server() {
+    let mut world = World::running(Naming::Number);
+    world.write(40);
+    world.read_once();
+    world.rotate();
+    world.write(2);
+    world.read_once();
+    // What `ESTALE` leads to.
+    world.follower.as_mut().unwrap().begin_anew();
+    world.write(2);
+    world.assert_conserved();
+}
+
+#[test]
 fn r20_nul_run_is_bytes_like_any_other() {
     let mut world = World::running(Naming::Number);
     let file = fs::OpenOptions::new().write(true).open(world.log()).unwrap();
@@ -696,4 +710,11 @@ fn a_directory_is_no_log() {
     let world = World::new();
     assert!(Follower::open(FollowOptions::new(world.dir.path())).is_err());
     assert!(Follower::open(FollowOptions::new("/")).is_err());
+}
+
+#[test]
+fn sources_can_move_to_a_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<Follower>();
+    is_send::<Files>();
 }
