@@ -4,6 +4,9 @@
 //! to, until they have been quiet for a grace. A file held open is the same file whatever becomes of its name; content is
 //! compared only where no open file proves it: after a restart, and when a file was written anew in place.
 
+mod restore;
+mod rotation;
+
 use std::{
     collections::{VecDeque, vec_deque::Drain},
     io,
@@ -20,8 +23,8 @@ use super::{
     incident::{Incident, Incidents},
     line_buffer::Piece,
     position::{FilePosition, Position},
-    reader::{Filled, Match, Reader},
-    siblings::{Scan, Sibling, Siblings},
+    reader::{Filled, Reader},
+    siblings::{Sibling, Siblings},
     watch::Watch,
 };
 use crate::point::TimestampMs;
@@ -305,79 +308,6 @@ impl Follower {
         }
     }
 
-    /// The log is another file now: opens it, and every file that came and went since the last look.
-    fn rotated(&mut self, now: Duration) {
-        // First those that were written anew in place: compared with what they held before, files would be mistaken.
-        while let Some(at) = self.files.iter_mut().position(|tail| tail.reader.is_replaced()) {
-            self.replaced(at);
-        }
-        let scan = self.siblings.scan();
-        let from = self.after_held(&scan);
-        for (at, sibling) in scan.files.iter().enumerate().skip(from) {
-            if self.files.iter().any(|tail| tail.reader.id() == sibling.id) {
-                continue;
-            }
-            let reader = match self.known(sibling) {
-                None => Reader::new(sibling),
-                // An editor, or a move from another file system: the same content in a new file.
-                Some((reader, same)) if sibling.live => {
-                    if let Some(same) = same {
-                        self.files.remove(same);
-                    }
-                    *reader
-                }
-                Some(_) => continue,
-            };
-            // A file that was missed so far may be older than one that was not.
-            let at = self.before_newer(&scan, at + 1).unwrap_or(self.files.len());
-            self.files.insert(at, Tail::new(reader, now));
-        }
-        self.supersede(now);
-    }
-
-    /// Which of the files held is the oldest of those that a scan has from an index on: what is older goes before it.
-    fn before_newer(&self, scan: &Scan, from: usize) -> Option<usize> {
-        scan.files.get(from..)?.iter().find_map(|sibling| self.held(sibling))
-    }
-
-    /// Which of the files held this is, or is a copy of: by inode, or by content.
-    fn held(&self, sibling: &Sibling) -> Option<usize> {
-        let by_id = self.files.iter().position(|tail| tail.reader.id() == sibling.id);
-        by_id.or_else(|| self.known(sibling)?.1)
-    }
-
-    /// Where, in a scan, begins what is newer than the files held: they may have new names, or be compressed already.
-    fn after_held(&self, scan: &Scan) -> usize {
-        let by_id = |sibling: &Sibling| self.files.iter().any(|tail| tail.reader.id() == sibling.id);
-        if let Some(at) = scan.files.iter().position(by_id) {
-            return at + 1;
-        }
-        if let Some(at) = scan.files.iter().position(|sibling| !sibling.live && self.held(sibling).is_some())
-        {
-            return at + 1;
-        }
-        let newest = self.files.back().map_or(0, |tail| tail.reader.position().modified_ns);
-        first_newer(scan, newest)
-    }
-
-    /// Whether a file holds the content of one that is or was read; then it reads on from there. Also which of the held
-    /// files that is.
-    fn known(&self, sibling: &Sibling) -> Option<(Box<Reader>, Option<usize>)> {
-        for (at, tail) in self.files.iter().enumerate() {
-            let position = tail.reader.position();
-            if position.offset == 0 && tail.reader.has_content_of(sibling) {
-                return Some((Box::new(Reader::new(sibling)), Some(at)));
-            }
-            if let Ok(Match::Yes(reader)) = Reader::resume(sibling, &position) {
-                return Some((reader, Some(at)));
-            }
-        }
-        self.done.iter().rev().find_map(|position| match Reader::resume(sibling, position) {
-            Ok(Match::Yes(reader)) => Some((reader, None)),
-            _ => None,
-        })
-    }
-
     /// All files but the last begin, or go on with, their grace.
     fn supersede(&mut self, now: Duration) {
         let last = self.files.len().saturating_sub(1);
@@ -452,70 +382,6 @@ impl Follower {
         None
     }
 
-    /// A file no longer says what it said: `copytruncate`, or something like it.
-    fn replaced(&mut self, at: usize) {
-        let now = self.options.clock.monotonic();
-        let tail = &mut self.files[at];
-        let path = tail.reader.path().to_path_buf();
-        if let Ok(Some(bytes)) = tail.reader.shrink() {
-            self.incidents.push(Incident::Shrunk { path, bytes });
-            return;
-        }
-        let before = tail.reader.position();
-        let rest = tail.reader.discard_rest();
-        if tail.sealed {
-            // A copy is not written to: whatever is in it now are no lines of the log.
-            self.files.remove(at);
-        } else {
-            tail.reader.restart();
-            tail.ready = true;
-        }
-        let recovered = self.recover(at, &before, now);
-        self.remember(before);
-        self.incidents.push(Incident::Truncated { path, recovered });
-        self.unterminated += usize::from(rest && !recovered);
-    }
-
-    /// Looks for the copy that was made of a file before it was truncated, and puts what it holds beyond `before`, and
-    /// the copies made after it, before the file at `at`.
-    fn recover(&mut self, at: usize, before: &FilePosition, now: Duration) -> bool {
-        let scan = self.siblings.scan();
-        let by_id = |sibling: &&Sibling| self.files.iter().any(|tail| tail.reader.id() == sibling.id);
-        let mut copies =
-            scan.files.iter().chain(&scan.others).filter(|sibling| !sibling.live && !by_id(sibling));
-        let Some((copy, reader)) = copies.find_map(|sibling| match Reader::resume(sibling, before) {
-            Ok(Match::Yes(reader)) => Some((sibling, *reader)),
-            _ => None,
-        }) else {
-            return false;
-        };
-        let mut copies = vec![Tail { sealed: true, ..Tail::new(reader, now) }];
-        let from = place(&scan, copy).div_ceil(2);
-        // Up to the file itself, or the first that is newer: those are found when the log is seen to be another file.
-        let between =
-            scan.files.iter().skip(from).take_while(|sibling| !sibling.live && self.held(sibling).is_none());
-        let unread = between.filter(|sibling| self.known(sibling).is_none());
-        copies.extend(unread.map(|sibling| Tail::new(Reader::new(sibling), now)));
-        let at = self.before_newer(&scan, from).unwrap_or(at);
-        for (n, tail) in copies.into_iter().enumerate() {
-            self.files.insert(at + n, tail);
-        }
-        true
-    }
-
-    /// The file of a scan that holds a place: the likeliest first, then the newest.
-    fn locate(&self, scan: &Scan, position: &FilePosition) -> Option<Found> {
-        let hinted = |sibling: &&Sibling| sibling.id == position.id;
-        let files =
-            scan.files.iter().filter(hinted).chain(scan.files.iter().rev()).chain(scan.others.iter().rev());
-        for sibling in files {
-            if let Ok(Match::Yes(reader)) = Reader::resume(sibling, position) {
-                return Some(Found { place: place(scan, sibling), reader: *reader });
-            }
-        }
-        None
-    }
-
     /// Lets go of rotated files that have been quiet for the grace, oldest first.
     fn retire(&mut self) -> Option<Step> {
         let now = self.options.clock.monotonic();
@@ -551,154 +417,6 @@ impl Follower {
         }
         self.done.push_back(FilePosition { done: true, ..position });
     }
-
-    /// Begins, if that is possible yet; otherwise gives back how, to be tried again.
-    fn begin(&mut self, starting: Starting, now: Duration) -> Option<Starting> {
-        let since = starting.since.unwrap_or(now);
-        let Start::At(position) = starting.at else {
-            let reader = Sibling::live(&self.options.path).and_then(|live| match starting.at {
-                Start::End => Reader::at_end(&live, self.options.max_line),
-                _ => Ok(Reader::new(&live)),
-            });
-            return match reader {
-                Ok(reader) => {
-                    self.trouble = None;
-                    self.files.push_back(Tail::new(reader, now));
-                    None
-                }
-                // A file that appears from now on is new as a whole.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    Some(Starting { at: Start::Beginning, since: Some(since) })
-                }
-                Err(error) => {
-                    self.trouble(now, &error);
-                    Some(Starting { at: starting.at, since: Some(since) })
-                }
-            };
-        };
-        let scan = self.siblings.scan();
-        let waited = now.saturating_sub(since) >= self.options.rotated_grace;
-        if self.restore(&scan, &position, waited, now) {
-            self.trouble = None;
-            return None;
-        }
-        match scan.unreadable.iter().find(|(path, _)| *path == self.options.path) {
-            Some((_, error)) => self.trouble(now, error),
-            None => self.trouble = None,
-        }
-        Some(Starting { at: Start::At(position), since: Some(since) })
-    }
-
-    /// Goes on where a position says. `false` if that cannot be decided yet.
-    fn restore(&mut self, scan: &Scan, position: &Position, waited: bool, now: Duration) -> bool {
-        let live = scan.files.last().is_some_and(|sibling| sibling.live);
-        let live_denied = scan.unreadable.iter().any(|(path, _)| *path == self.options.path);
-        let (mut found, mut lost, mut shrunk) = (Vec::new(), false, Vec::new());
-        for file in &position.files {
-            if let Some(there) = self.find(scan, file) {
-                found.push((there, file.done));
-            } else if let Some((there, incident)) = find_shrunk(scan, file) {
-                found.push((there, file.done));
-                shrunk.push(incident);
-            } else {
-                lost |= !file.done && file.offset > 0;
-            }
-        }
-        lost |= found.is_empty() && !position.files.is_empty();
-        // What is sought may be the log itself, or come to be it, or be a file that is still being compressed.
-        let waits = lost && (live_denied || !waited && position.files.iter().any(|file| unknown(scan, file)));
-        if waits || (found.is_empty() && !live) {
-            return false;
-        }
-        let from = match found.iter().map(|(there, _)| there.place).min() {
-            Some(place) => place.div_ceil(2),
-            None => {
-                let modified = position.files.iter().map(|file| file.modified_ns).max();
-                let looked =
-                    (position.read_at_ms != 0).then(|| position.read_at_ms.saturating_mul(1_000_000));
-                modified.or(looked).map_or(scan.files.len() - 1, |seen| first_newer(scan, seen))
-            }
-        };
-        let taken: Vec<FileId> = found.iter().map(|(there, _)| there.reader.id()).collect();
-        let (mut readers, mut done) = (Vec::new(), Vec::new());
-        for (there, is_done) in found {
-            // A file done with only tells the place; but if it is the log itself again, it is read on.
-            if is_done && !(live && there.place == 2 * scan.files.len() - 1) {
-                done.push(there.reader.position());
-            } else {
-                readers.push((there.place, there.reader));
-            }
-        }
-        let newer =
-            scan.files.iter().enumerate().skip(from).filter(|(_, sibling)| !taken.contains(&sibling.id));
-        readers.extend(newer.map(|(at, sibling)| (2 * at + 1, Reader::new(sibling))));
-        if readers.is_empty() {
-            return false;
-        }
-        readers.sort_by_key(|(place, _)| *place);
-        self.files = readers.into_iter().map(|(_, reader)| Tail::new(reader, now)).collect();
-        for position in done {
-            self.remember(position);
-        }
-        for incident in shrunk {
-            self.incidents.push(incident);
-        }
-        if lost {
-            let since_ms = Some(position.read_at_ms).filter(|&ms| ms != 0);
-            self.incidents.push(Incident::Gap { path: self.options.path.clone(), since_ms });
-        }
-        true
-    }
-
-    /// The file of a scan that one of a position's files is now.
-    fn find(&self, scan: &Scan, file: &FilePosition) -> Option<Found> {
-        if file.offset > 0 {
-            return self.locate(scan, file);
-        }
-        // Nothing was read of it, so there is nothing to recognise it by but its inode, if it was not used again.
-        let same = |sibling: &&Sibling| {
-            sibling.id == file.id && (file.born_ns.is_none() || file.born_ns == sibling.born_ns)
-        };
-        let sibling = scan.files.iter().find(same)?;
-        Some(Found { place: place(scan, sibling), reader: Reader::new(sibling) })
-    }
-}
-
-/// A file that holds a sought place.
-struct Found {
-    /// Where it stands in its scan: `2 * index + 1`, or the even number between two, for a file that has no place of its own.
-    place: usize,
-    reader: Reader,
-}
-
-fn place(scan: &Scan, sibling: &Sibling) -> usize {
-    match scan.files.iter().position(|other| other.id == sibling.id) {
-        Some(at) => 2 * at + 1,
-        None => 2 * first_newer(scan, sibling.stamp.modified_ns),
-    }
-}
-
-/// The first file of a scan that was modified later than this; at the latest the log itself.
-fn first_newer(scan: &Scan, modified_ns: i64) -> usize {
-    scan.files
-        .iter()
-        .position(|sibling| sibling.live || sibling.stamp.modified_ns > modified_ns)
-        .unwrap_or(scan.files.len())
-}
-
-/// Whether a file may hold the place, but cannot be decoded that far.
-fn unknown(scan: &Scan, file: &FilePosition) -> bool {
-    let files = scan.files.iter().chain(&scan.others);
-    files.into_iter().any(|sibling| matches!(Reader::resume(sibling, file), Ok(Match::Unknown)))
-}
-
-fn find_shrunk(scan: &Scan, file: &FilePosition) -> Option<(Found, Incident)> {
-    scan.files.iter().find_map(|sibling| {
-        let reader = Reader::resume_shrunk(sibling, file).ok()??;
-        let bytes = file.offset - reader.position().offset;
-        let incident = Incident::Shrunk { path: sibling.path.clone(), bytes };
-        Some((Found { place: place(scan, sibling), reader }, incident))
-    })
 }
 
 fn source_error(path: &Path, error: io::Error) -> SourceError {

@@ -24,6 +24,22 @@ pub(crate) struct Siblings {
     olddir: Option<PathBuf>,
 }
 
+impl Scan {
+    /// Where a file stands: `2 * index + 1`, or the even number between two, if it has no place of its own.
+    pub(crate) fn place(&self, sibling: &Sibling) -> usize {
+        match self.files.iter().position(|other| other.id == sibling.id) {
+            Some(at) => 2 * at + 1,
+            None => 2 * self.first_newer(sibling.stamp.modified_ns),
+        }
+    }
+
+    /// The first file that was modified later than this; at the latest the log itself.
+    pub(crate) fn first_newer(&self, modified_ns: TimestampNs) -> usize {
+        let newer = |sibling: &Sibling| sibling.live || sibling.stamp.modified_ns > modified_ns;
+        self.files.iter().position(newer).unwrap_or(self.files.len())
+    }
+}
+
 /// One file that may hold a part of the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Sibling {
