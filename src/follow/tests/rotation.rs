@@ -398,6 +398,22 @@ fn r14_nothing_read_yet_then_rotated_while_down() {
 }
 
 #[test]
+fn r14_empty_at_the_commit_and_compressed_while_down() {
+    let mut world = World::running(Naming::Number);
+    world.rotate();
+    world.settle();
+    world.commit();
+    assert!(world.committed().files[0].done, "the file let go says where reading has come to");
+    world.kill();
+    world.write(2);
+    world.rotate();
+    assert!(world.compress(1, Packer::Gzip), "neither name nor inode is left");
+    world.write(1);
+    world.restart();
+    world.assert_conserved();
+}
+
+#[test]
 fn r15_partial_line_waits_and_is_given_up_once() {
     let mut world = World::running(Naming::Number);
     world.write_partial();
@@ -452,6 +468,24 @@ fn r16_permission_taken_and_given_back() {
     world.settle();
     world.assert_delivered(&world.written.clone());
     assert!(!world.kinds().contains(&"gap"));
+}
+
+#[test]
+fn r16_denied_at_a_restart_while_the_rotated_file_is_not() {
+    let mut world = World::running(Naming::Number);
+    world.rotate();
+    world.write(2);
+    world.read();
+    world.commit();
+    assert_eq!(world.committed().files.len(), 2);
+    DENIED.set(vec![world.log()]);
+    world.restart();
+    world.sleep(100);
+    world.read();
+    DENIED.take();
+    world.settle();
+    world.assert_delivered(&world.written.clone());
+    assert_eq!(world.kinds(), ["unreadable"], "no gap: what could not be looked for is not missing");
 }
 
 #[test]
