@@ -147,6 +147,11 @@ impl LogFormat {
         self.variables.iter().any(|name| name == variable)
     }
 
+    /// Whether every line of the one format is a line of the other and says the same there, whatever they are called.
+    pub fn writes_the_same_as(&self, other: &Self) -> bool {
+        self.plan == other.plan && self.variables == other.variables
+    }
+
     /// What would be useful but is not there, and what stands so that a stranger can shift it.
     pub fn warnings(&self) -> &[Lack] {
         &self.lacks

@@ -1,0 +1,6 @@
+//! What integration tests share: real programs, started in a folder of their own and gone when the test is.
+
+#![allow(dead_code, unreachable_pub, reason = "each test is a crate of its own and uses a part of this")]
+
+pub mod nginx;
+pub mod ports;
