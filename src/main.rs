@@ -1,1 +1,7 @@
-fn main() {}
+//! The program: everything is in the library, which tests can call.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rgwlens::cli::main()
+}

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Where parts go. It decides when to commit, and has the last word on going on.
-pub trait Sink {
+pub trait Sink<S> {
     /// Why it cannot go on.
     type Error;
 
@@ -19,7 +19,7 @@ pub trait Sink {
         &mut self,
         parts: Vec<Part>,
         windows: &mut Windows,
-        source: &mut impl Source,
+        source: &mut S,
     ) -> Result<ControlFlow<()>, Self::Error>;
 
     /// There is no more input: takes what was still open, final or not.
@@ -38,8 +38,8 @@ pub enum PipelineError<E> {
 }
 
 /// Reads to the end of the source, or until the sink has had enough.
-pub fn run<K: Sink>(
-    source: &mut impl Source,
+pub fn run<S: Source, K: Sink<S>>(
+    source: &mut S,
     counter: &mut Counter,
     sink: &mut K,
 ) -> Result<(), PipelineError<K::Error>> {

@@ -4,6 +4,7 @@
 //! with it; [`Classifier`] says which operation of which API on which bucket a record is.
 
 mod classify;
+mod conf_lexer;
 mod escape;
 mod format;
 pub mod nginx_conf;
@@ -15,9 +16,10 @@ mod time;
 pub use classify::{
     Asked, Classified, Classifier, ClassifierSettings, HealthSettings, Release, redacted_uri, valid_bucket,
 };
+pub use conf_lexer::{Position, SyntaxError};
 pub use escape::{Escape, unescape};
-pub use format::{FormatError, LogFormat};
+pub use format::{FormatError, Lack, LogFormat};
 pub use operation::{Class, Operation, Protocol};
 pub use parse::{LineParser, Reject};
 pub use record::Record;
-pub use time::{TimeError, parse_msec, parse_time_local};
+pub use time::{TimeError, parse_msec, parse_time_iso8601, parse_time_local};

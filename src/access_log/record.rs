@@ -4,7 +4,8 @@ use super::Escape;
 use crate::point::TimestampMs;
 
 /// One request as the log has it. Text fields are slices of the line, still escaped as [`escape`](Self::escape) says;
-/// `None` where the format does not carry the variable or nginx wrote `-` for it.
+/// `None` where the format does not carry the variable, or where the value is empty or `-`: what nginx writes for
+/// nothing depends on `escape=`, and a header with the value `-` cannot be told from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Record<'a> {
     /// How nginx escaped the text fields: undo it with [`unescape`](super::unescape) before looking inside.
@@ -14,22 +15,24 @@ pub struct Record<'a> {
     /// The request line as the client sent it, or as much of it as nginx could read: `$request`. Empty when the format
     /// has `$request_method` and `$request_uri` in its place.
     pub request: &'a [u8],
-    /// The method: first word of `$request`, or `$request_method`. Empty for garbage.
+    /// The method: first word of `$request`, or `$request_method`. Empty for garbage: when `$request` is not
+    /// `METHOD target` or `METHOD target HTTP/x.y`, as nginx understands these.
     pub method: &'a [u8],
     /// The request target, query included: second word of `$request`, or `$request_uri`. Its query is a secret.
     pub uri: &'a [u8],
-    /// `$status`; 0 where nginx wrote `000`.
+    /// `$status`; 0 where nginx wrote `000` (it closed the connection without an answer), 9 for HTTP/0.9 (`009`).
     pub status: u16,
     /// `$request_length`, bytes: request line, headers and body.
     pub request_length: Option<u64>,
-    /// `$content_length`, bytes: what the client announced.
+    /// `$content_length`, bytes: what the client announced. `None` also for a header that is no number.
     pub content_length: Option<u64>,
-    /// `$body_bytes_sent`, bytes.
+    /// `$body_bytes_sent`, bytes; `$bytes_sent`, headers included, in a format without it.
     pub body_bytes_sent: u64,
     /// `$bytes_sent`, bytes: headers included.
     pub bytes_sent: Option<u64>,
-    /// `$request_time`, milliseconds, until the last byte went to the client.
-    pub request_time_ms: u32,
+    /// `$request_time`, milliseconds, until the last byte went to the client. Only the predefined format `combined` has
+    /// none.
+    pub request_time_ms: Option<u32>,
     /// `$host` (or `$http_host`): lower-case, without port when nginx made it.
     pub host: Option<&'a [u8]>,
     /// `$remote_addr`.
@@ -39,16 +42,17 @@ pub struct Record<'a> {
     /// `$upstream_addr`: a list when nginx retried.
     pub upstream_addr: Option<&'a [u8]>,
     /// How many upstream servers nginx tried (entries of `$upstream_addr`, `$upstream_status` or the times); 0 for none.
+    /// A group of which none is left, which nginx logs by its name, counts as one.
     pub upstream_tries: u8,
-    /// Sum of `$upstream_response_time`, milliseconds.
+    /// Sum of `$upstream_response_time`, milliseconds; entries `-` (no answer came) count nothing.
     pub upstream_response_time_ms: Option<u32>,
     /// Sum of `$upstream_header_time`, milliseconds: until the gateway's first byte.
     pub upstream_header_time_ms: Option<u32>,
-    /// Last entry of `$upstream_status`.
+    /// Last entry of `$upstream_status`; `None` when that is `-`.
     pub upstream_status: Option<u16>,
-    /// `$http_x_amz_copy_source` is there: with PUT of an object, a copy.
+    /// `$http_x_amz_copy_source` is there and not empty: with PUT of an object, a copy.
     pub has_copy_source: bool,
-    /// `$http_x_copy_from` is there: with a Swift PUT of an object, a copy.
+    /// `$http_x_copy_from` is there and not empty: with a Swift PUT of an object, a copy.
     pub has_copy_from: bool,
     /// The gateway's id of the request (`$upstream_http_x_amz_request_id`, `$upstream_http_x_trans_id`).
     pub gateway_request_id: Option<&'a [u8]>,

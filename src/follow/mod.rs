@@ -1,6 +1,48 @@
 //! Log files, their rotations and their compressed past, as one stream of whole lines. Blocking I/O, no tokio.
+//!
+//! Two sources of lines, which the pipeline cannot tell apart: [`Follower`] makes one pathname look like one perpetual
+//! log, whatever is renamed, truncated, compressed or deleted under it; [`Files`] reads the past to its end.
+//!
+//! * [`Position`]: a place in a log, as hashes of its content ([`Fingerprint`]).
+//! * [`Incident`]: what cost lines, or may have.
+//! * `line_buffer`: bytes in, whole lines out. `reader`: one open file. `siblings`: what a log may be called after it was
+//!   rotated. `codec`: gzip and zstd. `watch`: the wait between two looks. [`Clock`]: time, for tests to hold.
+//!
+//! # What is promised
+//! Every whole line is handed out exactly once, across renames, compression, restarts and moves; [`Source::position`] is
+//! always the start of a line, and where a restart goes on. What no reader can promise: bytes appended to a file after
+//! the last read and then truncated away, unless a copy of them is found; a file written anew in place that has the same
+//! 4 KiB before the place read; a file rotated *and* deleted between two looks. What was lost, or may have been, is an
+//! [`Incident`].
+
+mod clock;
+mod codec;
+mod files;
+mod follower;
+mod identity;
+mod incident;
+mod line_buffer;
+mod position;
+mod reader;
+mod siblings;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::vec_deque::Drain;
+
+pub use clock::{Clock, SystemClock};
+pub use files::{Files, FilesOptions};
+pub use follower::{FollowOptions, Follower, Start};
+pub use identity::{FileId, Fingerprint};
+pub use incident::Incident;
+pub use position::{FilePosition, Position};
 
 use crate::point::TimestampMs;
+
+/// All reasons of [`Next::Skipped`].
+pub const SKIP_REASONS: &[&str] = &["too_long", "unterminated"];
 
 /// What a source has next.
 #[derive(Debug)]
@@ -58,6 +100,18 @@ pub trait Source {
 
     /// Just after the last byte that [`next`](Self::next) handed out: where a restart goes on.
     fn position(&self) -> Position;
+
+    /// Bytes on the disk that were not handed out yet, as far as is known without looking.
+    fn lag(&self) -> u64;
+
+    /// Has what was handed out put on the disk. Called before a position is stored: otherwise power loss could leave a log
+    /// shorter than its position.
+    fn sync(&mut self) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    /// What went wrong since the last call, for the owner to count and to tell.
+    fn incidents(&mut self) -> Drain<'_, Incident>;
 }
 
 /// A source that cannot go on. What can be waited out (a missing file, a permission) is not an error: it is `Idle`.
@@ -69,7 +123,3 @@ pub struct SourceError {
     /// What the system said.
     pub error: std::io::Error,
 }
-
-/// A place in a log, found again by content whatever the file is called by then.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Position {}

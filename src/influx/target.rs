@@ -1,5 +1,6 @@
 //! Where points go, validated.
 
+use super::line_protocol::Dialect;
 use std::{fmt, path::PathBuf, time::Duration};
 
 /// One output: an InfluxDB, or something that speaks its write protocol.
@@ -27,6 +28,16 @@ pub struct Target {
     pub retention: Option<Duration>,
     /// Parts stay until this output has them. Otherwise it is moved on when space runs out, and the gap counted.
     pub required: bool,
+}
+
+impl Target {
+    /// How points have to be encoded for it.
+    pub fn dialect(&self) -> Dialect {
+        match self.kind {
+            Kind::Influx1 { .. } | Kind::Influx2 { .. } => Dialect::INFLUXDB,
+            Kind::VictoriaMetrics { .. } => Dialect::VICTORIA_METRICS,
+        }
+    }
 }
 
 /// What kind of server, and how it lets us in.
@@ -65,6 +76,16 @@ pub enum Secret {
     Value(String),
     /// First line of a file (systemd credential, Kubernetes secret).
     File(PathBuf),
+}
+
+impl Kind {
+    /// The server's name, for messages.
+    pub fn product(&self) -> &'static str {
+        match self {
+            Self::Influx1 { .. } | Self::Influx2 { .. } => "InfluxDB",
+            Self::VictoriaMetrics { .. } => "VictoriaMetrics",
+        }
+    }
 }
 
 impl Secret {

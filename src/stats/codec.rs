@@ -115,8 +115,9 @@ fn put_event(out: &mut Vec<u8>, event: &Event) {
     put(out, event.verdict.map_or(0, |verdict| verdict as u64));
     put(out, event.bytes_in);
     put(out, event.bytes_out);
-    put(out, u64::from(event.request_time_ms));
-    put(out, event.upstream_time_ms.map_or(0, |ms| u64::from(ms) + 1));
+    for time_ms in [event.request_time_ms, event.upstream_time_ms] {
+        put(out, time_ms.map_or(0, |ms| u64::from(ms) + 1));
+    }
     for text in &event.texts {
         put_bytes(out, text.as_bytes());
     }
@@ -246,13 +247,18 @@ impl<'a> Reader<'a> {
             verdict,
             bytes_in: self.number()?,
             bytes_out: self.number()?,
-            request_time_ms: self.small()?,
-            upstream_time_ms: match self.number()? {
-                0 => None,
-                more => Some(u32::try_from(more - 1).map_err(|_| self.damaged())?),
-            },
+            request_time_ms: self.time()?,
+            upstream_time_ms: self.time()?,
             texts: [self.text()?, self.text()?, self.text()?, self.text()?, self.text()?, self.text()?],
         })
+    }
+
+    /// One more than the milliseconds, or 0 for none.
+    fn time(&mut self) -> Result<Option<u32>, DecodeError> {
+        match self.number()? {
+            0 => Ok(None),
+            more => u32::try_from(more - 1).map(Some).map_err(|_| self.damaged()),
+        }
     }
 
     fn numbered<T: Copy>(&mut self, all: &[T]) -> Result<T, DecodeError> {

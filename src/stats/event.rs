@@ -28,8 +28,8 @@ pub struct Event {
     pub bytes_in: u64,
     /// Body bytes out.
     pub bytes_out: u64,
-    /// `$request_time`, ms.
-    pub request_time_ms: u32,
+    /// `$request_time`, ms, if the log has it.
+    pub request_time_ms: Option<u32>,
     /// Sum of `$upstream_response_time`, ms.
     pub upstream_time_ms: Option<u32>,
     /// Texts, in the order of [`Event::TEXTS`].
@@ -74,7 +74,8 @@ impl Verdict {
             return Some(Self::Retried);
         }
         let large_upload = request.size == super::Size::Large && request.bytes_in > request.bytes_out;
-        let gateway = u64::from(header) * 2 >= u64::from(record.request_time_ms) && !large_upload;
+        let whole = record.request_time_ms.unwrap_or(header);
+        let gateway = u64::from(header) * 2 >= u64::from(whole) && !large_upload;
         Some(if gateway { Self::Gateway } else { Self::Client })
     }
 }

@@ -116,7 +116,7 @@ impl<T: Tally> Family<T> {
     pub(super) fn observe(&mut self, watermark_ms: TimestampMs) {
         let passed_ms = watermark_ms.saturating_sub(self.lateness_ms);
         // Between two boundaries, which is nearly always, there is nothing to work out.
-        if passed_ms < self.boundary_ms || passed_ms - self.boundary_ms >= self.length_ms {
+        if passed_ms < self.boundary_ms || passed_ms >= self.boundary_ms.saturating_add(self.length_ms) {
             self.boundary_ms = self.start_of(passed_ms);
         }
     }

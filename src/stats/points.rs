@@ -39,15 +39,17 @@ pub const MEASUREMENTS: &[(&str, WindowKind)] = &[
 
 const NS_PER_MS: i64 = 1_000_000;
 
-/// Writes the points that a part stands for, with the constant `tags` of its stream. `fields` chooses the fields of
-/// events; empty for all.
-pub fn write_points(part: &Part, tags: &Tags, fields: &[String], writer: &mut impl PointWriter) {
+/// Writes the points that a part stands for, with the constant `tags` of its stream. `events` chooses the fields of
+/// events, empty for all; `None` leaves events out.
+pub fn write_points(part: &Part, tags: &Tags, events: Option<&[String]>, writer: &mut impl PointWriter) {
     let time = part.id.time_ms().saturating_mul(NS_PER_MS);
     for series in part.contents.series() {
         write_series(&part.contents, series, tags, time, writer);
     }
-    for event in part.contents.events() {
-        write_event(event, tags, fields, writer);
+    if let Some(fields) = events {
+        for event in part.contents.events() {
+            write_event(event, tags, fields, writer);
+        }
     }
 }
 
@@ -197,7 +199,7 @@ fn write_event(event: &Event, tags: &Tags, fields: &[String], writer: &mut impl 
         ("status", Some(u64::from(event.status))),
         ("bytes_in", Some(event.bytes_in)),
         ("bytes_out", Some(event.bytes_out)),
-        ("request_time_ms", Some(u64::from(event.request_time_ms))),
+        ("request_time_ms", event.request_time_ms.map(u64::from)),
         ("upstream_time_ms", event.upstream_time_ms.map(u64::from)),
     ];
     for (field, number) in numbers {

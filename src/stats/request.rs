@@ -70,7 +70,7 @@ impl<'a> Request<'a> {
         let bytes_out = record.body_bytes_sent;
         let body = bytes_in.max(bytes_out);
         let size = if body <= settings.small_bytes { Size::Small } else { Size::Large };
-        let slow = is_slow(what.class, size, body, record.request_time_ms, settings);
+        let slow = is_slow(what.class, size, body, record.request_time_ms.unwrap_or(0), settings);
         let bucket = if what.tenant.is_empty() || what.bucket.is_empty() {
             what.bucket
         } else {

@@ -84,7 +84,6 @@ impl Rows {
 
     #[inline]
     fn record(&mut self, row: u32, request: &Request<'_>) {
-        let ms = request.record.request_time_ms;
         let status = request.record.status;
         let cell = &mut self.rows[row as usize];
         cell.counters[request.outcome as usize] += 1;
@@ -92,7 +91,9 @@ impl Rows {
         cell.counters[counter::BYTES_IN] += request.bytes_in;
         cell.counters[counter::BYTES_OUT] += request.bytes_out;
         cell.counters[counter::SUCCESSES] += u64::from(matches!(status, 200..=299 | 304));
-        if request.outcome == Outcome::Ok {
+        if request.outcome == Outcome::Ok
+            && let Some(ms) = request.record.request_time_ms
+        {
             cell.latency_min_ms = if cell.latency_count == 0 { ms } else { cell.latency_min_ms.min(ms) };
             cell.latency_max_ms = cell.latency_max_ms.max(ms);
             cell.latency_count += 1;
@@ -292,12 +293,20 @@ impl BucketTally {
         let admission = context.admission;
         self.names
             .find_or_insert(name, |_| {
-                valid_bucket(name)
+                is_tag(name)
                     && (context.highest_candidate == u64::MAX
                         || admission.rank(name) <= context.highest_candidate
                         || admission.is_admitted(name))
             })
             .unwrap_or_else(|| self.names.intern(UNKNOWN_BUCKET.as_bytes()))
+    }
+}
+
+/// Whether `bucket` or `tenant/bucket` may be a tag.
+fn is_tag(name: &[u8]) -> bool {
+    match memchr::memchr(b'/', name) {
+        Some(at) => valid_bucket(&name[..at], &name[at + 1..]),
+        None => valid_bucket(b"", name),
     }
 }
 

@@ -41,12 +41,14 @@ impl Totals {
 /// What of the windows survives a restart beside fragments, admitted buckets and numbers of late parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct WindowsState {
-    watermark_ms: Option<TimestampMs>,
+    /// Greatest event time seen, within reason.
+    pub watermark_ms: Option<TimestampMs>,
     last_ms: Option<TimestampMs>,
     pending: Vec<(String, u64)>,
     /// Totals of the stream.
     pub totals: Totals,
-    first_ms: Option<TimestampMs>,
+    /// Time of the first line ever.
+    pub first_ms: Option<TimestampMs>,
     node: FamilyState,
     bucket: FamilyState,
 }

@@ -37,6 +37,15 @@ pub struct Stream {
     pub tags: Tags,
 }
 
+impl Stream {
+    /// Keys the hashes that decide which names stay candidates: the same for `run` and `replay`, another for another
+    /// log.
+    pub fn seed(&self) -> u64 {
+        let cluster = self.tags.get("cluster").unwrap_or_default();
+        xxhash_rust::xxh3::xxh3_64(format!("{cluster}/{}", self.name).as_bytes())
+    }
+}
+
 /// What an output reports back: it has every part up to `seq`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acknowledgement {
@@ -110,7 +119,24 @@ impl Store {
 
     /// Adds parts without moving anything else: what `replay --to store` does.
     pub fn append(&mut self, stream: &Stream, parts: &[Part]) -> Result<(), StoreError> {
-        self.transaction(|db| parts.iter().try_for_each(|part| insert_part(db, stream, part)))
+        self.transaction(|db| {
+            parts.iter().try_for_each(|part| {
+                if part.id.k > 0 {
+                    // Late lines that `run` may still see of this window take the next number.
+                    db.prepare_cached(
+                        "INSERT INTO late_numbers (stream, kind, start, next_k) VALUES (?1, ?2, ?3, ?4)
+                         ON CONFLICT DO UPDATE SET next_k = max(next_k, excluded.next_k)",
+                    )?
+                    .execute(params![
+                        stream.name,
+                        kind_name(part.id.kind),
+                        part.id.start_ms,
+                        part.id.k + 1
+                    ])?;
+                }
+                insert_part(db, stream, part)
+            })
+        })
     }
 
     /// Adds points that come from no window (our own health, Ceph's, the probe's) as one part.

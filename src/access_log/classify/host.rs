@@ -1,0 +1,122 @@
+//! Whose host a request asked for: the gateway's own, a bucket's, a website's.
+
+/// What a host says about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Site<'a> {
+    /// Nothing: the bucket is in the path.
+    Path,
+    /// The labels before one of the gateway's names are the bucket.
+    Bucket(&'a [u8]),
+    /// A website; its bucket, or empty when the host is the website name itself.
+    Website(&'a [u8]),
+}
+
+/// The gateway's names, longest first, so that `s3.web.example` wins over `web.example` when both are configured.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hosts {
+    names: Vec<(Box<[u8]>, bool)>,
+}
+
+impl Hosts {
+    /// From `rgw_dns_name` and its like, and the website's.
+    pub(super) fn new(dns_names: &[String], website_dns_names: &[String]) -> Self {
+        let names = |list: &[String], website: bool| -> Vec<(Box<[u8]>, bool)> {
+            let list = list.iter().map(|name| name.trim().trim_matches('.').to_ascii_lowercase());
+            list.filter(|name| !name.is_empty()).map(|name| (name.into_bytes().into(), website)).collect()
+        };
+        let mut names = [names(dns_names, false), names(website_dns_names, true)].concat();
+        names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+        Self { names }
+    }
+
+    /// What `host` is: with or without a port, in any case. An address, or a name that is not configured, says nothing.
+    pub(super) fn site<'a>(&self, host: &'a [u8]) -> Site<'a> {
+        if self.names.is_empty() {
+            return Site::Path;
+        }
+        let host = without_port(host);
+        for (name, website) in &self.names {
+            let Some(at) = host.len().checked_sub(name.len()) else { continue };
+            let (before, end) = host.split_at(at);
+            if end != &**name && !end.eq_ignore_ascii_case(name) {
+                continue;
+            }
+            match (before, website) {
+                ([], false) => return Site::Path,
+                ([], true) => return Site::Website(b""),
+                ([bucket @ .., b'.'], false) if !bucket.is_empty() => return Site::Bucket(bucket),
+                ([bucket @ .., b'.'], true) if !bucket.is_empty() => return Site::Website(bucket),
+                _ => {}
+            }
+        }
+        Site::Path
+    }
+}
+
+/// A host without `:port` and without the dot that may end it.
+fn without_port(host: &[u8]) -> &[u8] {
+    // nginx's own `$host` has neither: one look at the last byte.
+    if !matches!(host.last(), Some(b'0'..=b'9' | b':' | b'.')) {
+        return host;
+    }
+    let digits = host.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let host = match host.split_at(host.len() - digits) {
+        // An IPv6 address without brackets would lose its end here; it is nobody's name either way.
+        ([host @ .., b':'], _) => host,
+        _ => host,
+    };
+    host.strip_suffix(b".").unwrap_or(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(host: &str, expected: Site<'_>) {
+        let names = ["s3.test.local".to_owned(), "OBJECTS.example.".to_owned()];
+        let hosts = Hosts::new(&names, &["web.test.local".to_owned(), "web.objects.example".to_owned()]);
+        assert_eq!(hosts.site(host.as_bytes()), expected, "{host}");
+    }
+
+    #[test]
+    fn the_gateways_own_names_and_strangers_mean_path_style() {
+        for host in [
+            "",
+            "s3.test.local",
+            "S3.Test.Local:8080",
+            "127.0.0.1",
+            "[::1]:80",
+            "::1",
+            "x",
+            "test.local",
+            ":80",
+        ] {
+            check(host, Site::Path);
+        }
+        check("evil-s3.test.local", Site::Path);
+        check(".s3.test.local", Site::Path);
+        check("s3.test.local.evil.example", Site::Path);
+    }
+
+    #[test]
+    fn labels_before_a_name_are_the_bucket() {
+        check("b.s3.test.local", Site::Bucket(b"b"));
+        check("b.s3.test.local.", Site::Bucket(b"b"));
+        check("my.dotted.bucket.s3.test.local:443", Site::Bucket(b"my.dotted.bucket"));
+        check("Up.S3.TEST.local", Site::Bucket(b"Up"));
+        check("b.objects.example", Site::Bucket(b"b"));
+    }
+
+    #[test]
+    fn websites_and_the_longer_name_first() {
+        check("b.web.test.local", Site::Website(b"b"));
+        check("web.test.local", Site::Website(b""));
+        check("b.web.objects.example", Site::Website(b"b"));
+        check("webs.objects.example", Site::Bucket(b"webs"));
+    }
+
+    #[test]
+    fn without_names_every_host_means_path_style() {
+        assert_eq!(Hosts::default().site(b"b.s3.test.local"), Site::Path);
+    }
+}

@@ -1,0 +1,87 @@
+//! The text of `$request`: method and target, if it is a request at all.
+
+use super::scan;
+
+/// Method and target of `METHOD target` or `METHOD target HTTP/x.y`, as far as nginx is of the same opinion: it lets
+/// more than one blank pass between the three and after them (real gateways get such requests, and answer them).
+pub(super) fn split(request: &[u8]) -> Option<(&[u8], &[u8])> {
+    let blank = scan::find_near(b' ', request).filter(|blank| *blank > 0)?;
+    let (method, rest) = request.split_at(blank);
+    if !method.iter().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-')) {
+        return None;
+    }
+    if let Some(target) = rest[1..].strip_suffix(b" HTTP/1.1")
+        && !target.is_empty()
+        && !scan::contains(b' ', target)
+    {
+        return Some((method, target));
+    }
+    let target = skip_blanks(rest);
+    let end = memchr::memchr(b' ', target).unwrap_or(target.len());
+    let (target, rest) = target.split_at(end);
+    (!target.is_empty() && is_end(rest)).then_some((method, target))
+}
+
+fn skip_blanks(text: &[u8]) -> &[u8] {
+    match text {
+        [b' ', rest @ ..] => skip_blanks(rest),
+        _ => text,
+    }
+}
+
+/// Blanks, or the protocol with blanks around it.
+#[cold]
+fn is_end(rest: &[u8]) -> bool {
+    let rest = rest.trim_ascii();
+    let Some([major @ .., last]) = rest.strip_prefix(b"HTTP/") else { return rest.is_empty() };
+    let Some(dot) = memchr::memchr(b'.', major) else { return false };
+    let (major, minor) = (&major[..dot], &major[dot + 1..]);
+    !major.is_empty() && major.iter().chain(minor).chain([last]).all(u8::is_ascii_digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(request: &str, expected: Option<(&str, &str)>) {
+        let expected = expected.map(|(method, target)| (method.as_bytes(), target.as_bytes()));
+        assert_eq!(split(request.as_bytes()), expected, "{request:?}");
+    }
+
+    #[test]
+    fn takes_a_request_apart_or_not_at_all() {
+        check("GET / HTTP/1.1", Some(("GET", "/")));
+        check("PUT /b/k?partNumber=1 HTTP/1.0", Some(("PUT", "/b/k?partNumber=1")));
+        check("GET /", Some(("GET", "/")));
+        check("GET / ", Some(("GET", "/")));
+        check("GET  /two HTTP/1.1", Some(("GET", "/two")));
+        check("GET /x  HTTP/1.1 ", Some(("GET", "/x")));
+        check("GET http://h/x?acl HTTP/1.1", Some(("GET", "http://h/x?acl")));
+        check("OPTIONS * HTTP/1.1", Some(("OPTIONS", "*")));
+        check("M-SEARCH * HTTP/1.1", Some(("M-SEARCH", "*")));
+        check("GET / HTTP/2.0", Some(("GET", "/")));
+        check("GET / HTTP/1.10", Some(("GET", "/")));
+        for garbage in [
+            "",
+            " ",
+            "G",
+            "GET",
+            "GET ",
+            "GET  ",
+            "get / HTTP/1.1",
+            "GET /a b HTTP/1.1",
+            "GET / FTP/1.1",
+            "GET / HTTP/1.",
+            "GET / HTTP/.1",
+            "GET / HTTP/11",
+            "GET / HTTP/1.1 x",
+            " GET / HTTP/1.1",
+            r"\x16\x03\x01",
+            "SSH-2.0-OpenSSH_9.2",
+            r"{\x22json\x22:1}",
+            "GET /' OR '1'='1 HTTP/1.1",
+        ] {
+            check(garbage, None);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What commands have in common: configuration, what the options change in it, and the log.
+
+use std::{
+    io::{self, IsTerminal as _},
+    path::Path,
+};
+
+use anyhow::Context as _;
+use chrono::Local;
+use tracing_subscriber::EnvFilter;
+
+use super::{
+    Usage,
+    args::{FormatArgs, GlobalArgs, PeriodArgs},
+};
+use crate::{
+    access_log::{ClassifierSettings, LogFormat},
+    config::{Choice as _, Config, LogConfig},
+    influx::Target,
+    store::Range,
+};
+
+/// Reads the configuration.
+pub(super) fn load(global: &GlobalArgs) -> anyhow::Result<Config> {
+    Ok(Config::load(global.config.as_deref())?)
+}
+
+/// Starts saying things on standard error. Under systemd the journal adds the time itself.
+pub(super) fn start_log(global: &GlobalArgs, config: &Config) {
+    let level = global.log_level.unwrap_or(config.log_level).name();
+    let filter = EnvFilter::new(format!("warn,rgwlens={level}"));
+    let colour = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour);
+    let started = if std::env::var_os("JOURNAL_STREAM").is_some() {
+        log.without_time().with_target(false).try_init()
+    } else {
+        log.with_target(false).try_init()
+    };
+    // Somebody else's log is set up: only in a test, and fine there.
+    drop(started);
+}
+
+/// The log that a command is about: the one named, or the only one, or `access`.
+pub(super) fn log_of<'a>(config: &'a Config, name: Option<&str>) -> Option<&'a LogConfig> {
+    match name {
+        Some(name) => config.logs.iter().find(|log| log.name == name),
+        None if config.logs.len() == 1 => config.logs.first(),
+        None => config.logs.iter().find(|log| log.name == "access"),
+    }
+}
+
+/// How lines are written: by the option, else by the log's configuration.
+pub(super) fn format(args: &FormatArgs, log: Option<&LogConfig>) -> anyhow::Result<LogFormat> {
+    match (&args.log_format, log) {
+        (Some(text), _) => text.parse().context("--log-format"),
+        (None, Some(log)) => log.format.parse().with_context(|| format!("the format of log {:?}", log.name)),
+        (None, None) => "main".parse().context("the default format"),
+    }
+}
+
+/// What the gateway is configured as: by the options, else by the configuration.
+pub(super) fn classifier(args: &FormatArgs, config: &Config) -> ClassifierSettings {
+    let mut settings = config.classifier.clone();
+    if !args.dns_names.is_empty() {
+        settings.dns_names.clone_from(&args.dns_names);
+    }
+    if !args.website_dns_names.is_empty() {
+        settings.website_dns_names.clone_from(&args.website_dns_names);
+    }
+    if let Some(release) = args.rgw_release {
+        settings.release = release;
+    }
+    settings
+}
+
+/// `--since` and `--until`, seen from now.
+pub(super) fn period(args: &PeriodArgs) -> anyhow::Result<Range> {
+    let now = Local::now();
+    let range = Range {
+        from_ms: args.since.map_or(Range::ALL.from_ms, |since| since.resolve(&now)),
+        until_ms: args.until.map_or(Range::ALL.until_ms, |until| until.resolve(&now)),
+    };
+    if range.from_ms >= range.until_ms {
+        return Err(Usage("--since is not before --until: nothing lies between them".into()).into());
+    }
+    Ok(range)
+}
+
+/// The outputs that a command writes to: the one named, or all.
+pub(super) fn outputs<'a>(config: &'a Config, name: Option<&str>) -> anyhow::Result<Vec<&'a Target>> {
+    let names = || config.outputs.iter().map(|target| target.name.as_str()).collect::<Vec<_>>().join(", ");
+    let chosen: Vec<&Target> =
+        config.outputs.iter().filter(|target| name.is_none_or(|name| target.name == name)).collect();
+    match (chosen.is_empty(), name) {
+        (false, _) => Ok(chosen),
+        (true, Some(name)) => {
+            Err(Usage(format!("the configuration has no output {name:?}; it has: {}", names())).into())
+        }
+        (true, None) => Err(Usage(
+            "the configuration has no [[output]]; add one, or use --to store or --to stdout".into(),
+        )
+        .into()),
+    }
+}
+
+/// The store's file exists.
+pub(super) fn has_store(path: &Path) -> bool {
+    path.exists()
+}
+
+/// Whether a person looks at standard error.
+pub(super) fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}

@@ -1,0 +1,196 @@
+//! Parts to outputs: each output is a cursor over the log of parts, and none holds up another.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use tokio::{sync::watch, task::JoinSet};
+use tracing::{error, info, warn};
+
+use super::shared::{Shared, now_ms};
+use crate::{
+    config::Config,
+    influx::{
+        Batch, Client, Target,
+        sender::{Backoff, Sender, random},
+    },
+    store::{Acknowledgement, Reader, StoreError},
+};
+
+/// Parts read at a time.
+const PARTS: usize = 64;
+
+/// Without a commit of ours, how often to look whether another process (a replay) added parts.
+const POLL: Duration = Duration::from_secs(2);
+
+/// How long a stop waits for a request that is under way. Its answer is not needed: the part is sent again.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Starts all outputs on a thread of their own.
+pub(super) fn start(config: &Config, shared: &Arc<Shared>) -> anyhow::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut outputs = Vec::new();
+    for target in &config.outputs {
+        outputs.push(Output::new(target, config, shared)?);
+    }
+    let shared = Arc::clone(shared);
+    thread::Builder::new()
+        .name("outputs".into())
+        .spawn(move || {
+            runtime.block_on(async move {
+                let mut tasks = JoinSet::new();
+                for output in outputs {
+                    tasks.spawn(output.run());
+                }
+                let mut stop = shared.watch_stop();
+                // The sender lives in `shared`, which we hold: this ends when it says so.
+                let _ = stop.wait_for(|stop| *stop).await;
+                let _ =
+                    tokio::time::timeout(GRACE, async { while tasks.join_next().await.is_some() {} }).await;
+            });
+        })
+        .context("cannot start a thread")
+}
+
+/// One output.
+struct Output {
+    target: Target,
+    sender: Sender<Client>,
+    store: PathBuf,
+    event_fields: Vec<String>,
+    shared: Arc<Shared>,
+    commits: watch::Receiver<u64>,
+    stop: watch::Receiver<bool>,
+    /// Last part it has.
+    seq: i64,
+    backoff: Backoff,
+    /// It complained, and has not been well since.
+    troubled: bool,
+}
+
+impl Output {
+    fn new(target: &Target, config: &Config, shared: &Arc<Shared>) -> anyhow::Result<Self> {
+        let store = config.store.path.clone();
+        let reader = Reader::open(&store)?;
+        let known = reader.outputs()?.into_iter().find(|output| output.name == target.name);
+        let (before_oldest, _) = reader.bounds()?;
+        let client = Client::new(target.clone()).with_context(|| format!("output {:?}", target.name))?;
+        Ok(Self {
+            target: target.clone(),
+            sender: Sender::new(client),
+            store,
+            event_fields: config.settings.events.fields.clone(),
+            shared: Arc::clone(shared),
+            commits: shared.watch_commits(),
+            stop: shared.watch_stop(),
+            seq: known.map_or(0, |output| output.seq).max(before_oldest),
+            backoff: Backoff::default(),
+            troubled: false,
+        })
+    }
+
+    async fn run(mut self) {
+        while !*self.stop.borrow() {
+            // Before looking: what is committed while we look wakes us up at once.
+            self.commits.mark_unchanged();
+            match self.deliver().await {
+                Ok(true) => {}
+                Ok(false) => self.wait_for_parts().await,
+                Err(wait) => self.pause(wait).await,
+            }
+        }
+    }
+
+    /// Sends the next parts. `false` when there are none; an error is how long to wait before the next try.
+    async fn deliver(&mut self) -> Result<bool, Duration> {
+        let (batch, seq) = match self.read() {
+            Ok(read) => read,
+            Err(StoreError::DamagedPart { seq, path }) => {
+                // Sending cannot mend it, and waiting for it would hold up all that follows.
+                let error = StoreError::DamagedPart { seq, path };
+                error!(output = %self.target.name, "{error}: skipped; `rgwlens replay --replace` makes it anew");
+                self.seq = seq;
+                return Ok(true);
+            }
+            Err(error) => {
+                warn!(output = %self.target.name, "cannot read the store: {error}");
+                return Err(POLL);
+            }
+        };
+        if seq == self.seq {
+            return Ok(false);
+        }
+        let mut acknowledgement = Acknowledgement { seq, expired: batch.expired(), ..Default::default() };
+        match self.sender.send(batch.lines()).await {
+            Ok(report) => {
+                acknowledgement.expired += report.expired;
+                for rejected in report.rejected {
+                    warn!(output = %self.target.name, "a point was refused: {}", rejected.reason);
+                    let line = String::from_utf8_lossy(&rejected.line).into_owned();
+                    acknowledgement.rejected.push((line, rejected.reason));
+                }
+            }
+            Err(not_now) => {
+                let wait = self.backoff.next(&not_now, random());
+                warn!(output = %self.target.name, "{not_now}; next try in {:.0} s", wait.as_secs_f64());
+                self.troubled = true;
+                acknowledgement =
+                    Acknowledgement { seq: self.seq, trouble: not_now.to_string(), ..Default::default() };
+                self.shared.acknowledge(&self.target.name, acknowledgement);
+                return Err(wait);
+            }
+        }
+        if std::mem::take(&mut self.troubled) {
+            info!(output = %self.target.name, "takes points again");
+        }
+        self.backoff.reset();
+        self.seq = seq;
+        self.shared.acknowledge(&self.target.name, acknowledgement);
+        Ok(true)
+    }
+
+    /// The next parts as lines, up to a request's worth (a part is never torn), and the number of the last.
+    fn read(&self) -> Result<(Batch, i64), StoreError> {
+        let reader = open(&self.store)?;
+        let mut batch = Batch::new(&self.target, &self.event_fields, now_ms());
+        let mut seq = self.seq;
+        // A damaged part is an error only once all before it are sent.
+        let parts = match reader.parts_after(seq, PARTS) {
+            Err(StoreError::DamagedPart { seq: damaged, .. }) if damaged > seq + 1 => {
+                reader.parts_after(seq, (damaged - seq - 1).min(PARTS as i64) as usize)?
+            }
+            other => other?,
+        };
+        for part in parts {
+            batch.add(&part);
+            seq = part.seq;
+            if batch.is_full() {
+                break;
+            }
+        }
+        Ok((batch, seq))
+    }
+
+    async fn wait_for_parts(&mut self) {
+        tokio::select! {
+            _ = tokio::time::timeout(POLL, self.commits.changed()) => {}
+            _ = self.stop.changed() => {}
+        }
+    }
+
+    async fn pause(&mut self, time: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            _ = self.stop.changed() => {}
+        }
+    }
+}
+
+/// A connection for one look: short, so that nothing of ours keeps the write-ahead log from being cut.
+fn open(store: &Path) -> Result<Reader, StoreError> {
+    Reader::open(store)
+}

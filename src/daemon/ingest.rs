@@ -1,0 +1,242 @@
+//! One log's thread: the pipeline with a follower in front and the store behind.
+
+use std::{
+    ops::ControlFlow,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use tracing::{error, info, warn};
+
+use super::shared::{Progress, Shared};
+use crate::{
+    access_log::{LogFormat, Reject},
+    config::{Config, LogConfig, StartAt},
+    follow::{FollowOptions, Follower, SKIP_REASONS, Source as _, Start},
+    pipeline::{self, Counter, PipelineError, Sink},
+    stats::{Admission, Part, Windows, WindowsState},
+    store::{Commit, Reader, StoreError, Stream, StreamState},
+};
+
+/// Between two commits while lines come in: how much a crash makes us read again, and how old `status` may be.
+const COMMIT: Duration = Duration::from_secs(1);
+
+/// Between two commits that only move a watermark and acknowledgements.
+const IDLE_COMMIT: Duration = Duration::from_secs(10);
+
+/// Waits before a failed commit is tried again.
+const RETRY: std::ops::RangeInclusive<u64> = 1..=30;
+
+/// How long a thread that waits sleeps between two signs of life.
+const NAP: Duration = Duration::from_millis(250);
+
+/// A log that is ready to be followed.
+pub(super) struct Job {
+    follower: Follower,
+    counter: Counter,
+    sink: StoreSink,
+}
+
+impl Job {
+    /// Goes on where the store says, or begins.
+    pub(super) fn prepare(
+        config: &Config,
+        log: &LogConfig,
+        number: usize,
+        shared: &Arc<Shared>,
+    ) -> anyhow::Result<Self> {
+        let format: LogFormat =
+            log.format.parse().with_context(|| format!("the format of log {:?}", log.name))?;
+        let stream = Stream { name: log.name.clone(), tags: config.tags_of(log) };
+        let (stored, instance) = {
+            let mut store = shared.store();
+            store.bind(&stream, &log.path.display().to_string())?;
+            let stored = Reader::open(store.path())?.stream(&stream.name)?.unwrap_or_default();
+            (stored, store.instance())
+        };
+        let settings = config.settings_of(log);
+        let admission = Admission::new(settings.admission.clone(), stream.seed());
+        let slow = settings.slow;
+        let mut windows = Windows::live(settings, admission, instance);
+        let start = match &stored.position {
+            Some(position) => Start::At(position.clone()),
+            None if log.start_at == StartAt::Beginning => Start::Beginning,
+            None => Start::End,
+        };
+        restore(&mut windows, stored);
+        let mut options = FollowOptions::new(&log.path);
+        options.start = start;
+        options.max_line = log.max_line;
+        options.olddir = log.olddir.clone();
+        let follower = Follower::open(options)?;
+        let counter = Counter::new(format, config.classifier.clone(), slow, windows);
+        let sink = StoreSink {
+            shared: Arc::clone(shared),
+            number,
+            stream,
+            sync_source: log.sync_source,
+            staged: Commit::default(),
+            committed: Instant::now(),
+            committed_state: WindowsState::default(),
+        };
+        Ok(Self { follower, counter, sink })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.sink.stream.name
+    }
+
+    /// Until the daemon stops.
+    pub(super) fn run(mut self) -> anyhow::Result<()> {
+        info!(log = %self.name(), "following");
+        match pipeline::run(&mut self.follower, &mut self.counter, &mut self.sink) {
+            Ok(()) => Ok(()),
+            Err(PipelineError::Source(error)) => Err(error.into()),
+            Err(PipelineError::Sink(error)) => Err(error.into()),
+        }
+    }
+}
+
+/// The reason of a reject that the store kept.
+fn known_reason(stored: &str) -> &'static str {
+    let known = Reject::REASONS.iter().chain(SKIP_REASONS);
+    known.copied().find(|reason| *reason == stored).unwrap_or("other")
+}
+
+fn restore(windows: &mut Windows, stored: StreamState) {
+    windows.admission().restore(stored.admitted);
+    if let Some(state) = stored.windows {
+        windows.restore(state, stored.fragments, stored.late_numbers, known_reason);
+    }
+    windows.set_floor(stored.floor_ms);
+}
+
+/// Commits what the pipeline counted, with the position it was counted up to.
+struct StoreSink {
+    shared: Arc<Shared>,
+    /// The log's number among those followed.
+    number: usize,
+    stream: Stream,
+    sync_source: bool,
+    /// What a commit that failed would have written, and what came since.
+    staged: Commit,
+    committed: Instant,
+    committed_state: WindowsState,
+}
+
+impl Sink<Follower> for StoreSink {
+    type Error = StoreError;
+
+    fn turn(
+        &mut self,
+        parts: Vec<Part>,
+        windows: &mut Windows,
+        source: &mut Follower,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        self.shared.turned(self.number);
+        for incident in source.incidents() {
+            warn!(log = %self.stream.name, kind = incident.kind(), "{incident}");
+        }
+        let closed = !parts.is_empty();
+        self.staged.parts.extend(parts);
+        let stopping = self.shared.stopping();
+        if closed || stopping || self.is_time(windows) {
+            self.commit(windows, source)?;
+        }
+        while self.shared.is_full() && !self.shared.stopping() {
+            self.wait(NAP);
+            self.shared.take_acknowledgements_into_store().unwrap_or_else(|error| warn!("{error}"));
+        }
+        Ok(if self.shared.stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    /// A followed log has no end.
+    fn end(&mut self, _parts: Vec<Part>, _windows: &mut Windows) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl StoreSink {
+    /// Lines were counted, and the last commit is a while ago; or it is a long while ago.
+    fn is_time(&self, windows: &Windows) -> bool {
+        let age = self.committed.elapsed();
+        age >= IDLE_COMMIT || age >= COMMIT && windows.totals() != self.committed_state.totals
+    }
+
+    /// Tries until it succeeds: what was read is in memory only, and reading waits meanwhile. Gives up when the daemon
+    /// stops: what was not committed is read again.
+    fn commit(&mut self, windows: &mut Windows, source: &mut Follower) -> Result<(), StoreError> {
+        self.stage(windows, source);
+        let mut seconds = *RETRY.start();
+        loop {
+            if self.sync_source
+                && let Err(error) = source.sync()
+            {
+                warn!(log = %self.stream.name, "{error}");
+            }
+            match self.try_commit() {
+                Ok(()) => break,
+                Err(error) if error.may_pass() && !self.shared.stopping() => {
+                    error!(log = %self.stream.name, "{error}; reading waits, next try in {seconds} s");
+                    self.wait(Duration::from_secs(seconds));
+                    seconds = (seconds * 2).min(*RETRY.end());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let floor = self.shared.store().floor_ms(&self.stream.name)?;
+        windows.set_floor(floor);
+        self.report(windows, source);
+        Ok(())
+    }
+
+    fn stage(&mut self, windows: &mut Windows, source: &Follower) {
+        self.staged.fragments.extend(windows.fragments());
+        self.staged.open = windows.open();
+        self.staged.admitted.extend(windows.admission().take_changes());
+        self.staged.late_numbers.extend(windows.take_changed_k());
+        self.staged.position = source.position();
+        self.staged.windows = windows.state();
+    }
+
+    fn try_commit(&mut self) -> Result<(), StoreError> {
+        let acknowledgements = self.shared.take_acknowledgements();
+        if let Err(error) = self.shared.store().commit(&self.stream, &self.staged, &acknowledgements) {
+            self.shared.give_back(acknowledgements);
+            return Err(error);
+        }
+        let staged = std::mem::take(&mut self.staged);
+        self.committed = Instant::now();
+        self.committed_state = staged.windows;
+        if !staged.parts.is_empty() {
+            self.shared.committed();
+        }
+        Ok(())
+    }
+
+    /// Says where the log stands, and checks the books.
+    fn report(&self, windows: &Windows, source: &Follower) {
+        let totals = windows.totals();
+        let leak = !totals.conserved() || totals.counted != totals.closed + windows.open_requests();
+        if leak {
+            error!(
+                log = %self.stream.name, ?totals, open = windows.open_requests(),
+                "lines and counts disagree: please report this"
+            );
+        }
+        let watermark_ms = windows.watermark_ms();
+        let progress = Progress { totals, lag_bytes: source.lag(), watermark_ms, leak };
+        self.shared.set_progress(self.number, progress);
+    }
+
+    /// Waits, and lets the watchdog know that it is on purpose.
+    fn wait(&self, time: Duration) {
+        let until = Instant::now() + time;
+        while Instant::now() < until && !self.shared.stopping() {
+            self.shared.turned(self.number);
+            thread::sleep(NAP.min(until.saturating_duration_since(Instant::now())));
+        }
+    }
+}

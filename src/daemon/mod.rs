@@ -1,0 +1,182 @@
+//! `run`: the only place that knows everyone. A thread for each log, one for the outputs, and this one for the rest:
+//! signals, the watchdog, pruning, our own health.
+//!
+//! There is no special way to stop: stopping is crashing, with one commit before it. A reload is a stop and a start
+//! within the process, once the new configuration is known to be good.
+
+mod delivery;
+mod health;
+mod ingest;
+mod shared;
+mod signals;
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use sd_notify::NotifyState;
+use tracing::{error, info, warn};
+
+use crate::{
+    config::Config,
+    store::{Keep, RunLock, Store},
+};
+use shared::Shared;
+use signals::{Signal, Signals};
+
+/// How often this thread looks around.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Between two rounds of pruning.
+const PRUNE: Duration = Duration::from_secs(10);
+
+/// Between two points, and log lines, about ourselves.
+const HEALTH: Duration = Duration::from_secs(60);
+
+/// An ingest thread that has not turned for this long hangs: the watchdog is not fed any more.
+const HUNG: Duration = Duration::from_secs(15);
+
+/// Follows the configured logs until SIGTERM or SIGINT. `file` is where a reload reads the configuration again.
+pub fn run(mut config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
+    let signals = Signals::new().context("cannot handle signals")?;
+    let store = Store::open(&config.store.path)?;
+    let lock = store.lock()?;
+    let mut daemon = Daemon::start(&config, store)?;
+    notify(&[NotifyState::Ready]);
+    loop {
+        let stopped = match daemon.work(&signals) {
+            Signal::Stop => break,
+            Signal::Reload => {
+                notify(&[NotifyState::Reloading]);
+                reload(file.as_deref(), &config)
+            }
+        };
+        if let Some(new) = stopped {
+            let store = daemon.stop()?;
+            config = new;
+            daemon = Daemon::start(&config, store)?;
+        }
+        notify(&[NotifyState::Ready]);
+    }
+    notify(&[NotifyState::Stopping]);
+    daemon.stop()?;
+    release(lock);
+    Ok(())
+}
+
+/// The lock lives as long as the process reads logs; named, so that nobody lets go of it earlier.
+fn release(lock: RunLock) {
+    drop(lock);
+}
+
+/// The new configuration, if it is good; the old one goes on if not.
+fn reload(file: Option<&std::path::Path>, old: &Config) -> Option<Config> {
+    match Config::load(file) {
+        Ok(new) if new.store.path != old.store.path => {
+            error!("not reloaded: the store's path changed, which takes a restart");
+            None
+        }
+        Ok(new) => {
+            info!("reloading the configuration");
+            Some(new)
+        }
+        Err(problem) => {
+            error!("not reloaded, the old configuration stays in force: {problem}");
+            None
+        }
+    }
+}
+
+/// What runs between a start and a stop.
+struct Daemon {
+    shared: Arc<Shared>,
+    ingest: Vec<JoinHandle<anyhow::Result<()>>>,
+    delivery: JoinHandle<()>,
+    keep: Keep,
+    health: health::Health,
+}
+
+impl Daemon {
+    fn start(config: &Config, mut store: Store) -> anyhow::Result<Self> {
+        for target in &config.outputs {
+            store.add_output(&target.name, target.required)?;
+        }
+        let names: Vec<&str> = config.outputs.iter().map(|target| target.name.as_str()).collect();
+        for gone in store.keep_outputs(&names)? {
+            warn!(output = %gone, "is not configured any more: its cursor is dropped, and what it lacks with it");
+        }
+        let health = health::Health::new(config, &store);
+        let shared = Arc::new(Shared::new(store, config.logs.len()));
+        // Before any thread: a log that cannot be followed is a start that fails, with the reason.
+        let jobs = config
+            .logs
+            .iter()
+            .enumerate()
+            .map(|(number, log)| ingest::Job::prepare(config, log, number, &shared))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let delivery = delivery::start(config, &shared)?;
+        let ingest = jobs
+            .into_iter()
+            .map(|job| thread::Builder::new().name(format!("log {}", job.name())).spawn(move || job.run()))
+            .collect::<Result<_, _>>()
+            .context("cannot start a thread")?;
+        let keep = Keep { age: config.store.keep, bytes: config.store.max_bytes };
+        Ok(Self { shared, ingest, delivery, keep, health })
+    }
+
+    /// Until a signal comes, or a thread ends that should not.
+    fn work(&mut self, signals: &Signals) -> Signal {
+        let watchdog = sd_notify::watchdog_enabled().map(|interval| interval / 2);
+        let (mut fed, mut pruned, mut reported) = (Instant::now(), Instant::now(), Instant::now());
+        loop {
+            if let Some(signal) = signals.wait(TICK) {
+                return signal;
+            }
+            if self.ingest.iter().any(JoinHandle::is_finished) {
+                return Signal::Stop;
+            }
+            if watchdog.is_some_and(|every| fed.elapsed() >= every) && self.shared.all_turned_within(HUNG) {
+                notify(&[NotifyState::Watchdog]);
+                fed = Instant::now();
+            }
+            if pruned.elapsed() >= PRUNE {
+                self.shared.prune(self.keep);
+                pruned = Instant::now();
+            }
+            if reported.elapsed() >= HEALTH {
+                let status = self.health.report(&self.shared);
+                notify(&[NotifyState::Status(&status)]);
+                reported = Instant::now();
+            }
+        }
+    }
+
+    /// Ends all threads; each log has committed what it read. Hands the store back.
+    fn stop(self) -> anyhow::Result<Store> {
+        self.shared.stop();
+        let mut outcome = Ok(());
+        for thread in self.ingest {
+            // A panic in a thread is a mistake of ours: the service manager starts us again from the last commit.
+            let ended = thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a log's thread panicked")));
+            outcome = outcome.and(ended);
+        }
+        if self.delivery.join().is_err() {
+            outcome = outcome.and(Err(anyhow::anyhow!("the outputs' thread panicked")));
+        }
+        outcome?;
+        self.shared.take_acknowledgements_into_store()?;
+        let shared = Arc::into_inner(self.shared).context("a thread still holds the store")?;
+        Ok(shared.into_store())
+    }
+}
+
+/// Tells the service manager; does nothing where there is none.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!("cannot notify the service manager: {error}");
+    }
+}

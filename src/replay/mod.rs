@@ -1,0 +1,183 @@
+//! `replay`: the past, with the same numbers as live, and without damage to what is there.
+//!
+//! Two passes over the files where something is written to. The first one counts, and writes nothing: it says which
+//! windows the input covers whole, whether the format fits at all, and how many lines each window has. Then the places
+//! are asked what they hold already. Only then the second pass writes.
+
+mod coverage;
+mod error;
+mod place;
+mod scan;
+mod write;
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use crate::{
+    access_log::{ClassifierSettings, LogFormat},
+    follow::{Files, FilesOptions},
+    pipeline::{self, Counter, PipelineError},
+    point::TimestampMs,
+    stats::{Admission, Settings, Totals, Windows},
+    store::{Range, Stream},
+};
+
+pub use coverage::{Coverage, LeftOut, Why};
+pub use error::ReplayError;
+pub use place::{InfluxPlace, LinesPlace, Place, StorePlace};
+
+/// What is replayed, and how it is counted.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// The files of one stream, in any order; `-` for standard input.
+    pub files: Vec<PathBuf>,
+    /// Their format.
+    pub format: LogFormat,
+    /// The gateway they are from.
+    pub classifier: ClassifierSettings,
+    /// Windows, slowness, buckets, events.
+    pub settings: Settings,
+    /// Name and constant tags of the stream.
+    pub stream: Stream,
+    /// Longest line, bytes.
+    pub max_line: usize,
+}
+
+/// What to do about points that are there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Stop and say so.
+    Careful,
+    /// Delete them first.
+    Replace,
+    /// Write in place: right only where the same files were replayed before, and not to the end.
+    Overwrite,
+}
+
+/// What bounds the windows that may be written, beside the input itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// What the operator asked for.
+    pub period: Range,
+    /// First moment that `run` of this host counted, or that it has not finished counting: from its window on, the
+    /// store has it.
+    pub counted_from_ms: Option<TimestampMs>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// What became of the lines.
+    pub totals: Totals,
+    /// Parts written.
+    pub parts: u64,
+    /// Windows left out, and why.
+    pub left_out: Vec<LeftOut>,
+    /// Points refused one by one, with the reason.
+    pub rejected: Vec<(String, String)>,
+    /// Points older than a place keeps.
+    pub expired: u64,
+    /// What was wrong with the files.
+    pub incidents: Vec<String>,
+}
+
+/// Tells how far a pass is.
+pub trait Progress {
+    /// A pass over so many (compressed) bytes begins; the counter moves while it goes on.
+    fn begin(&mut self, what: &'static str, bytes: u64, read: std::sync::Arc<std::sync::atomic::AtomicU64>);
+    /// It is over.
+    fn end(&mut self);
+}
+
+/// Reads everything, final or not, and hands all parts to `place`: for looking at, not for keeping.
+pub fn read_all(
+    input: &Input,
+    place: &mut impl Place,
+    progress: &mut impl Progress,
+) -> Result<Outcome, ReplayError> {
+    let mut sink = write::Writer::everything(std::slice::from_mut(place));
+    let totals = pass(input, "reading", &mut sink, progress)?;
+    Ok(Outcome { totals, ..sink.finish()? })
+}
+
+/// Writes the windows that the input covers whole to all places.
+pub fn replay<P: Place>(
+    input: &Input,
+    places: &mut [P],
+    mode: Mode,
+    limits: Limits,
+    progress: &mut impl Progress,
+) -> Result<Outcome, ReplayError> {
+    let mut scan = scan::Scan::default();
+    let totals = pass(input, "checking", &mut scan, progress)?;
+    if totals.counted == 0 {
+        return Err(ReplayError::NothingFits { lines: totals.lines });
+    }
+    let coverage = Coverage::new(&scan, &input.settings.windows, limits);
+    let Some(range) = coverage.range() else { return Err(ReplayError::NothingWhole) };
+    let mut keep = BTreeSet::new();
+    for place in places.iter_mut() {
+        match mode {
+            Mode::Careful => {
+                if let Some(found) = place.find(range)? {
+                    return Err(ReplayError::AlreadyThere { place: place.name(), found });
+                }
+            }
+            Mode::Replace => keep.extend(richer(&scan, place, range, input)?),
+            Mode::Overwrite => {}
+        }
+    }
+    let coverage = coverage.without(keep);
+    for place in places.iter_mut() {
+        match mode {
+            Mode::Careful => {}
+            Mode::Replace => {
+                coverage.deletions().try_for_each(|(kind, ranges)| place.delete(kind, &ranges))?
+            }
+            Mode::Overwrite => {
+                coverage.deletions().try_for_each(|(kind, ranges)| place.make_room(kind, &ranges))?
+            }
+        }
+    }
+    let mut sink = write::Writer::covered(places, coverage);
+    let totals = pass(input, "writing", &mut sink, progress)?;
+    Ok(Outcome { totals, ..sink.finish()? })
+}
+
+/// Windows of which a place holds more lines than the input has: others counted lines of them that are not here (late
+/// ones in a later file), and to replace them would lose these.
+fn richer(
+    scan: &scan::Scan,
+    place: &mut impl Place,
+    range: Range,
+    input: &Input,
+) -> Result<Vec<TimestampMs>, ReplayError> {
+    let there = place.lines_by_window(range, input.settings.windows.node_ms)?;
+    let more = |(start, lines): &(TimestampMs, u64)| *lines > scan.lines.get(start).copied().unwrap_or(0);
+    Ok(there.into_iter().filter(more).map(|(start, _)| start).collect())
+}
+
+/// One pass over the input.
+fn pass<K: pipeline::Sink<Files, Error = ReplayError>>(
+    input: &Input,
+    what: &'static str,
+    sink: &mut K,
+    progress: &mut impl Progress,
+) -> Result<Totals, ReplayError> {
+    let mut parser = crate::access_log::LineParser::new(input.format.clone());
+    let mut first_time = |line: &[u8]| parser.parse(line).ok().map(|record| record.time_ms);
+    let options = FilesOptions { max_line: input.max_line };
+    let mut files = Files::open(&input.files, options, &mut first_time)?;
+    let seed = input.stream.seed();
+    let admission = Admission::new(input.settings.admission.clone(), seed);
+    let windows = Windows::replay(input.settings.clone(), admission);
+    let slow = input.settings.slow;
+    let mut counter = Counter::new(input.format.clone(), input.classifier.clone(), slow, windows);
+    progress.begin(what, files.bytes_total(), files.bytes_read());
+    let result = pipeline::run(&mut files, &mut counter, sink);
+    progress.end();
+    match result {
+        Ok(()) => Ok(counter.windows.totals()),
+        Err(PipelineError::Source(error)) => Err(error.into()),
+        Err(PipelineError::Sink(error)) => Err(error),
+    }
+}

@@ -1,0 +1,4 @@
+//! What several tests need.
+#![allow(unreachable_pub, reason = "there is no outside of a test binary")]
+
+pub mod influx;
