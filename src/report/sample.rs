@@ -55,7 +55,7 @@ impl Made {
             status: self.status,
             content_length: Some(self.bytes_in),
             body_bytes_sent: self.bytes_out,
-            request_time_ms: self.took_ms,
+            request_time_ms: Some(self.took_ms),
             remote_addr: Some(b"192.0.2.7"),
             upstream_addr: self.upstream.map(|(name, _)| name.as_bytes()),
             upstream_tries: u8::from(self.upstream.is_some()),

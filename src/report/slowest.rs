@@ -59,7 +59,8 @@ fn slow_event(event: &Event, node: &str, log: &str) -> SlowEvent {
         class: event.class.name(),
         operation: event.operation.name(),
         status: event.status,
-        request_time_ms: event.request_time_ms,
+        // Without a time there is nothing to be slow.
+        request_time_ms: event.request_time_ms.unwrap_or_default(),
         upstream_time_ms: event.upstream_time_ms,
         verdict: event.verdict.map(Verdict::name),
         bytes_in: event.bytes_in,
