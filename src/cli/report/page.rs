@@ -51,9 +51,9 @@ fn empty(page: &mut Page, report: &Report) {
 
 fn overview(page: &mut Page, report: &Report) {
     let show = |ms: Option<i64>| ms.map(time).unwrap_or_default();
-    let range =
-        format!("{} to {} UTC ({})", show(report.from_ms), show(report.until_ms), span(report.seconds));
-    page.heading(&format!("What the object gateway did, {range}"), "");
+    page.heading("What the object gateway did", "");
+    let (from, until) = (show(report.from_ms), show(report.until_ms));
+    page.paragraph(&format!("{from} to {until} UTC ({})", span(report.seconds)));
     let nodes: Vec<&str> = report.nodes.iter().map(|node| node.node.as_str()).collect();
     let gateways = if nodes.len() == 1 { "Gateway" } else { "Gateways" };
     page.paragraph(&format!("{gateways}: {}", nodes.join(", ")));
@@ -348,8 +348,8 @@ fn buckets(page: &mut Page, report: &Report) {
     flows(page, "Buckets that sent most", &buckets.by_bytes_out, buckets.total.bytes_out, |bucket| {
         (bucket.figures.bytes_out, &bucket.bytes_out_per_second)
     });
-    troubled(page, "Buckets with most errors", &buckets.by_errors, "errors", Figures::errors);
-    troubled(page, "Buckets with most slow requests", &buckets.by_slow, "slow", |figures| figures.slow);
+    errors(page, &buckets.by_errors);
+    slow_buckets(page, &buckets.by_slow);
 }
 
 fn flows(
@@ -362,7 +362,10 @@ fn flows(
     if buckets.is_empty() {
         return;
     }
-    page.heading(heading, "Peak: the busiest window (a minute unless configured) at one gateway.");
+    page.heading(
+        heading,
+        "Mean: all gateways together. Peak: the busiest window (a minute unless configured) of a single gateway.",
+    );
     page.table(
         &["bucket", "total", "share", "mean", "peak"],
         buckets.iter().map(|bucket| {
@@ -379,23 +382,39 @@ fn flows(
     );
 }
 
-fn troubled(page: &mut Page, heading: &str, buckets: &[BucketReport], what: &str, of: fn(&Figures) -> u64) {
+fn errors(page: &mut Page, buckets: &[BucketReport]) {
     if buckets.is_empty() {
         return;
     }
-    page.heading(heading, "");
+    page.heading("Buckets with most errors", "4xx and 5xx together.");
     page.table(
-        &["bucket", what, "of its requests", "4xx", "5xx", "aborted", "slow"],
+        &["bucket", "errors", "of its requests", "4xx", "5xx"],
         buckets.iter().map(|bucket| {
             let figures = &bucket.figures;
             vec![
                 bucket.bucket.as_str().into(),
-                count(of(figures)).into(),
-                about_percent(share(of(figures), figures.requests)).into(),
+                count(figures.errors()).into(),
+                about_percent(share(figures.errors(), figures.requests)).into(),
                 count(figures.errors_4xx).into(),
                 Cell::from(count(figures.errors_5xx)).bad_if(figures.errors_5xx > 0),
-                count(figures.aborted).into(),
-                Cell::from(count(figures.slow)).warn_if(figures.slow > 0),
+            ]
+        }),
+    );
+}
+
+fn slow_buckets(page: &mut Page, buckets: &[BucketReport]) {
+    if buckets.is_empty() {
+        return;
+    }
+    page.heading("Buckets with most slow requests", "");
+    page.table(
+        &["bucket", "slow", "of its requests"],
+        buckets.iter().map(|bucket| {
+            let Figures { slow, requests, .. } = bucket.figures;
+            vec![
+                bucket.bucket.as_str().into(),
+                Cell::from(count(slow)).warn_if(slow > 0),
+                about_percent(share(slow, requests)).into(),
             ]
         }),
     );
