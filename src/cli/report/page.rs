@@ -424,6 +424,9 @@ fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
+/// Operations a page lists; the JSON has them all.
+const OPERATIONS: usize = 25;
+
 fn operations(page: &mut Page, report: &Report) {
     if report.operations.is_empty() {
         return;
@@ -431,7 +434,7 @@ fn operations(page: &mut Page, report: &Report) {
     page.heading("Operations", "As RGW names them; percentiles over bodies of all sizes.");
     page.table(
         &["operation", "api ", "requests", "4xx", "5xx", "slow", "P50", "P99"],
-        report.operations.iter().map(|operation| {
+        report.operations.iter().take(OPERATIONS).map(|operation| {
             let figures = &operation.figures;
             let mut row = vec![
                 operation.operation.into(),
@@ -445,6 +448,14 @@ fn operations(page: &mut Page, report: &Report) {
             row
         }),
     );
+    if let Some(rest) = report.operations.get(OPERATIONS..).filter(|rest| !rest.is_empty()) {
+        let requests: u64 = rest.iter().map(|operation| operation.figures.requests).sum();
+        page.paragraph(&format!(
+            "  and {} more with {} requests: --json lists them all",
+            count(rest.len() as u64),
+            count(requests)
+        ));
+    }
 }
 
 fn statuses(page: &mut Page, report: &Report) {
