@@ -287,7 +287,7 @@ pub(crate) fn percent(share: Option<f64>) -> String {
     match share {
         None => "-".into(),
         Some(share) if share > 0.0 && share < 0.000_05 => "<0.01%".into(),
-        Some(share) if share < 1.0 && share >= 0.999_95 => ">99.99%".into(),
+        Some(share) if (0.999_95..1.0).contains(&share) => ">99.99%".into(),
         Some(share) => format!("{:.2}%", share * 100.0),
     }
 }
@@ -297,7 +297,7 @@ pub(crate) fn about_percent(share: Option<f64>) -> String {
     match share {
         None | Some(0.0) => "-".into(),
         Some(share) if share < 0.000_5 => "<0.1%".into(),
-        Some(share) if share < 1.0 && share >= 0.999_5 => ">99.9%".into(),
+        Some(share) if (0.999_5..1.0).contains(&share) => ">99.9%".into(),
         Some(share) => format!("{:.1}%", share * 100.0),
     }
 }

@@ -227,8 +227,8 @@ impl Builder {
             rejected,
         };
         Report {
-            from_ms: span.from_ms(),
-            until_ms: span.until_ms(),
+            from_ms: span.start_ms(),
+            until_ms: span.end_ms(),
             seconds,
             parts: self.parts,
             lines,
@@ -316,11 +316,11 @@ impl Span {
         Self((from < until).then_some((from, until)))
     }
 
-    fn from_ms(&self) -> Option<TimestampMs> {
+    fn start_ms(&self) -> Option<TimestampMs> {
         self.0.map(|(from, _)| from)
     }
 
-    fn until_ms(&self) -> Option<TimestampMs> {
+    fn end_ms(&self) -> Option<TimestampMs> {
         self.0.map(|(_, until)| until)
     }
 
