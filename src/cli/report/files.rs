@@ -1,14 +1,12 @@
 //! A report of log files, without a daemon or a store.
 
-use std::collections::BTreeMap;
-
 use crate::{
     cli::{args::ReportArgs, context, progress::Bar},
     config::Config,
-    point::{Tags, TimestampMs},
-    replay::{self, Input, Outcome, Place, ReplayError},
+    point::Tags,
+    replay::{self, Input, Outcome, Parts, ReplayError},
     report::{Builder, Options, Report},
-    stats::{Part, WindowKind},
+    stats::Part,
     store::{Range, Stream},
 };
 
@@ -50,31 +48,7 @@ struct Adding {
     range: Range,
 }
 
-impl Place for Adding {
-    fn name(&self) -> String {
-        "the report".into()
-    }
-
-    fn find(&mut self, _range: Range) -> Result<Option<String>, ReplayError> {
-        Ok(None)
-    }
-
-    fn lines_by_window(
-        &mut self,
-        _range: Range,
-        _length_ms: i64,
-    ) -> Result<BTreeMap<TimestampMs, u64>, ReplayError> {
-        Ok(BTreeMap::new())
-    }
-
-    fn delete(&mut self, _kind: WindowKind, _ranges: &[Range]) -> Result<(), ReplayError> {
-        Ok(())
-    }
-
-    fn make_room(&mut self, _kind: WindowKind, _ranges: &[Range]) -> Result<(), ReplayError> {
-        Ok(())
-    }
-
+impl Parts for Adding {
     fn write(&mut self, parts: &[Part]) -> Result<(), ReplayError> {
         for part in
             parts.iter().filter(|part| (self.range.from_ms..self.range.until_ms).contains(&part.id.start_ms))
