@@ -25,13 +25,14 @@ pub(super) fn run(global: &GlobalArgs, args: &ReportArgs) -> anyhow::Result<u8> 
     } else {
         files::from_files(&config, args, range, options)?
     };
-    let mut out = anstream::stdout().lock();
-    if args.json {
-        serde_json::to_writer_pretty(&mut out, &report)?;
-        writeln!(out)?;
+    // A text first: an error of serde_json would hide a pipe that nobody reads any more.
+    let text = if args.json {
+        serde_json::to_string_pretty(&report)? + "\n"
     } else {
-        write!(out, "{}", page::render(&report, &Style::of_stdout()))?;
-    }
+        page::render(&report, &Style::of_stdout())
+    };
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes())?;
     out.flush()?;
     Ok(OK)
 }

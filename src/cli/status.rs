@@ -22,13 +22,14 @@ pub(super) fn run(global: &GlobalArgs, args: &StatusArgs) -> anyhow::Result<u8> 
     context::start_log(global, &config);
     let path = &config.store.path;
     let status = collect(&Reader::open(path)?, path, Utc::now().timestamp_millis())?;
-    let mut out = anstream::stdout().lock();
-    if args.json {
-        serde_json::to_writer_pretty(&mut out, &status)?;
-        writeln!(out)?;
+    // A text first: an error of serde_json would hide a pipe that nobody reads any more.
+    let text = if args.json {
+        serde_json::to_string_pretty(&status)? + "\n"
     } else {
-        write!(out, "{}", render(&status, &Style::of_stdout()))?;
-    }
+        render(&status, &Style::of_stdout())
+    };
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes())?;
     out.flush()?;
     Ok(OK)
 }

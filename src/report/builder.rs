@@ -227,7 +227,7 @@ impl Builder {
             rejected,
         };
         Report {
-            from_ms: span.begin_ms(),
+            from_ms: span.start_ms(),
             until_ms: span.end_ms(),
             seconds,
             parts: self.parts,
@@ -316,7 +316,7 @@ impl Span {
         Self((from < until).then_some((from, until)))
     }
 
-    fn begin_ms(&self) -> Option<TimestampMs> {
+    fn start_ms(&self) -> Option<TimestampMs> {
         self.0.map(|(from, _)| from)
     }
 
