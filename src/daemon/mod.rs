@@ -56,9 +56,16 @@ pub fn run(mut config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
             }
         };
         if let Some(new) = stopped {
-            let store = daemon.stop()?;
-            config = new;
-            daemon = Daemon::start(&config, store)?;
+            daemon = match Daemon::start(&new, daemon.stop()?) {
+                Ok(daemon) => {
+                    config = new;
+                    daemon
+                }
+                Err(problem) => {
+                    error!("not reloaded, the old configuration stays in force: {problem:#}");
+                    Daemon::start(&config, Store::open(&config.store.path)?)?
+                }
+            };
         }
         notify(&[NotifyState::Ready]);
     }
