@@ -299,6 +299,15 @@ mod with_the_program {
         }
     }
 
+    #[test]
+    fn the_readmes_configuration_is_one() {
+        let text = read("README.md");
+        let (_, rest) = text.split_once("```toml\n").expect("a configuration");
+        let config = Config::from_toml(&rest[..rest.find("```").unwrap()]).unwrap();
+        assert_eq!(config.outputs.len(), 1);
+        assert!(LogFormat::named(&config.logs[0].format).is_some());
+    }
+
     /// Every query of the page, asked of a real server that has the points of a few lines.
     #[tokio::test]
     async fn queries_have_answers() {
