@@ -1,7 +1,6 @@
 //! Real servers to write to: each in a directory of its own, on a free port, gone when dropped.
 //!
 //! A server that is not installed fails the test that needs it, and says what to install.
-#![allow(dead_code, reason = "every test binary uses another part")]
 
 use rgwlens::influx::{Kind, Secret, Target};
 use std::{

@@ -1,4 +1,7 @@
-//! What several tests need.
-#![allow(unreachable_pub, reason = "there is no outside of a test binary")]
+//! What integration tests share: real programs, started in a folder of their own and gone when the test is.
+
+#![allow(dead_code, unreachable_pub, reason = "each test is a crate of its own and uses a part of this")]
 
 pub mod influx;
+pub mod nginx;
+pub mod ports;
