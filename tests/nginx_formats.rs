@@ -21,21 +21,9 @@ const JSON: &str = r#"log_format everything escape=json
     '"user":"$remote_user","agent":"${http_user_agent}","copy":"$http_x_amz_copy_source",'
     '"copy_from":"$http_x_copy_from"}';"#;
 
-/// The site as it is shipped, but for where it listens, what it is in front of, and where it logs to.
+/// The site as it is shipped, with one format more.
 fn site(port: u16, prefix: &Path, upstream: &str) -> String {
-    let prefix = prefix.display();
-    let replaced = [
-        ("listen 80;", format!("listen 127.0.0.1:{port};")),
-        ("listen [::]:80;", String::new()),
-        ("server 127.0.0.1:8080;", upstream.to_owned()),
-        ("/var/log/nginx/", format!("{prefix}/")),
-    ];
-    let mut site = SITE.to_owned();
-    for (shipped, here) in replaced {
-        assert!(site.contains(shipped), "nginx/rgw.conf has no `{shipped}` any more");
-        site = site.replace(shipped, &here);
-    }
-    format!("{LOG_FORMAT}\n{JSON}\n{site}")
+    format!("{JSON}\n{}", nginx::shipped_site(port, prefix, upstream))
 }
 
 /// Logs in all three formats instead of one.

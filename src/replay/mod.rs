@@ -113,7 +113,13 @@ pub fn replay<P: Place>(
         return Err(ReplayError::NothingFits { lines: totals.lines });
     }
     let coverage = Coverage::new(&scan, &input.settings.windows, limits);
-    let Some(range) = coverage.range() else { return Err(ReplayError::NothingWhole) };
+    let Some(range) = coverage.range() else {
+        return Err(match coverage.why_nothing() {
+            Why::CountedByRun => ReplayError::CountedByRun,
+            Why::OutsidePeriod => ReplayError::OutsidePeriod,
+            _ => ReplayError::NothingWhole,
+        });
+    };
     let mut keep = BTreeSet::new();
     for place in places.iter_mut() {
         match mode {

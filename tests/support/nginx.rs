@@ -178,6 +178,23 @@ fn write_conf(prefix: &Path, http: &str) {
     fs::write(prefix.join("nginx.conf"), conf).expect("the prefix is ours");
 }
 
+/// The formats and the site as they are shipped, but for where it listens, what it is in front of, and where it logs to.
+pub fn shipped_site(port: u16, prefix: &Path, upstream: &str) -> String {
+    let prefix = prefix.display();
+    let replaced = [
+        ("listen 80;", format!("listen 127.0.0.1:{port};")),
+        ("listen [::]:80;", String::new()),
+        ("server 127.0.0.1:8080;", upstream.to_owned()),
+        ("/var/log/nginx/", format!("{prefix}/")),
+    ];
+    let mut site = include_str!("../../nginx/rgw.conf").to_owned();
+    for (shipped, here) in replaced {
+        assert!(site.contains(shipped), "nginx/rgw.conf has no `{shipped}` any more");
+        site = site.replace(shipped, &here);
+    }
+    format!("{}\n{site}", include_str!("../../nginx/log_format.conf"))
+}
+
 /// A gateway that answers every request with 200 and a body of five bytes. Ends with the test's process.
 pub fn backend() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("no free port on 127.0.0.1");
