@@ -147,6 +147,11 @@ impl LogFormat {
         self.variables.iter().any(|name| name == variable)
     }
 
+    /// Whether both describe the same lines, whatever they are called and however they are written down.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.variables == other.variables && self.plan == other.plan
+    }
+
     /// What would be useful but is not there, and what stands so that a stranger can shift it.
     pub fn warnings(&self) -> &[Lack] {
         &self.lacks
