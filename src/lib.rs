@@ -12,17 +12,21 @@
 //! * [`follow`]: log files, their rotations and their compressed past, as one stream of lines. Blocking I/O.
 //! * `store` (feature `store`): the SQLite database whose one transaction moves everything that has to move together.
 //! * [`pipeline`]: the loop that `run` and `replay` share.
-//! * `daemon`, `replay`, `config`, `cli` (feature `cli`): the wiring and the edges.
+//! * `daemon`, `replay`, `check`, `demo`, `config`, `cli` (feature `cli`): the wiring and the edges.
 //!
 //! Without default features this is a library that parses, classifies and aggregates, with neither tokio nor SQLite.
 
 pub mod access_log;
+#[cfg(feature = "cli")]
+pub mod check;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cli")]
 pub mod config;
 #[cfg(feature = "cli")]
 pub mod daemon;
+#[cfg(feature = "cli")]
+pub mod demo;
 pub mod follow;
 pub mod influx;
 pub mod pipeline;
