@@ -3,6 +3,8 @@
 mod admission;
 mod books;
 mod clock;
+mod codec;
 mod fixture;
+mod measurements;
 mod model;
 mod replay;
