@@ -212,7 +212,7 @@ fn secret_lines() -> String {
         format!("get /b/k?X-Amz-Signature={secret} HTTP/1.1"),
         format!("GET /b/k?X-Amz-Signature={secret}"),
         format!("GET http://user:{secret}@"),
-        format!("{secret}"),
+        secret.to_owned(),
     ];
     let time = traffic::now_ms() / 1_000 - 600;
     let time = chrono::DateTime::from_timestamp(time, 0).expect("a time").format("%d/%b/%Y:%H:%M:%S +0000");
