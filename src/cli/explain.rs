@@ -193,7 +193,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Control characters as what they are, not as what they do.
-fn visible(text: &str) -> String {
+pub(super) fn visible(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let shown: Box<dyn Iterator<Item = char>> =

@@ -14,7 +14,7 @@ use super::shared::{Progress, Shared};
 use crate::{
     access_log::{LogFormat, Reject},
     config::{Config, LogConfig, StartAt},
-    follow::{FollowOptions, Follower, SKIP_REASONS, Source as _, Start},
+    follow::{Clock, FollowOptions, Follower, SKIP_REASONS, Source as _, Start},
     pipeline::{self, Counter, PipelineError, Sink},
     stats::{Admission, Part, Windows, WindowsState},
     store::{Commit, Reader, StoreError, Stream, StreamState},
@@ -46,6 +46,7 @@ impl Job {
         log: &LogConfig,
         number: usize,
         shared: &Arc<Shared>,
+        clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let format: LogFormat =
             log.format.parse().with_context(|| format!("the format of log {:?}", log.name))?;
@@ -68,6 +69,7 @@ impl Job {
         restore(&mut windows, stored);
         let mut options = FollowOptions::new(&log.path);
         options.start = start;
+        options.clock = Arc::clone(clock);
         options.max_line = log.max_line;
         options.olddir = log.olddir.clone();
         let follower = Follower::open(options)?;

@@ -5,6 +5,7 @@
 //! within the process, once the new configuration is known to be good.
 
 mod delivery;
+mod embedded;
 mod health;
 mod ingest;
 mod shared;
@@ -23,8 +24,10 @@ use tracing::{error, info, warn};
 
 use crate::{
     config::Config,
+    follow::{Clock, SystemClock},
     store::{Keep, RunLock, Store},
 };
+pub use embedded::Embedded;
 use shared::Shared;
 use signals::{Signal, Signals};
 
@@ -45,7 +48,8 @@ pub fn run(mut config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let signals = Signals::new().context("cannot handle signals")?;
     let store = Store::open(&config.store.path)?;
     let lock = store.lock()?;
-    let mut daemon = Daemon::start(&config, store)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let mut daemon = Daemon::start(&config, store, &clock)?;
     notify(&[NotifyState::Ready]);
     loop {
         let stopped = match daemon.work(&signals) {
@@ -56,9 +60,16 @@ pub fn run(mut config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
             }
         };
         if let Some(new) = stopped {
-            let store = daemon.stop()?;
-            config = new;
-            daemon = Daemon::start(&config, store)?;
+            daemon = match Daemon::start(&new, daemon.stop()?, &clock) {
+                Ok(daemon) => {
+                    config = new;
+                    daemon
+                }
+                Err(problem) => {
+                    error!("not reloaded, the old configuration stays in force: {problem:#}");
+                    Daemon::start(&config, Store::open(&config.store.path)?, &clock)?
+                }
+            };
         }
         notify(&[NotifyState::Ready]);
     }
@@ -101,7 +112,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(config: &Config, mut store: Store) -> anyhow::Result<Self> {
+    fn start(config: &Config, mut store: Store, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
         for target in &config.outputs {
             store.add_output(&target.name, target.required)?;
         }
@@ -116,7 +127,7 @@ impl Daemon {
             .logs
             .iter()
             .enumerate()
-            .map(|(number, log)| ingest::Job::prepare(config, log, number, &shared))
+            .map(|(number, log)| ingest::Job::prepare(config, log, number, &shared, clock))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let delivery = delivery::start(config, &shared)?;
         let ingest = jobs

@@ -9,10 +9,12 @@ mod open;
 mod prune;
 mod reader;
 mod replace;
+#[cfg(test)]
+mod tests;
 
 pub use commit::{Acknowledgement, Commit, Stream};
 pub use error::StoreError;
-pub use open::{RunLock, Store};
+pub use open::{RunLock, Store, is_in_use};
 pub use prune::{Keep, Pruned};
 pub use reader::{OutputState, Payload, Range, Reader, StoredPart, StreamState};
 

@@ -68,7 +68,7 @@ impl Store {
 
     /// Takes the lock of the one who reads the logs. Fails at once when another has it.
     pub fn lock(&self) -> Result<RunLock, StoreError> {
-        let path = self.path.with_extension("lock");
+        let path = lock_path(&self.path);
         let failed = |error: std::io::Error| StoreError::Open {
             path: path.clone(),
             error: error.to_string(),
@@ -84,6 +84,27 @@ impl Store {
 
     pub(super) fn failed(&self, error: rusqlite::Error) -> StoreError {
         StoreError::of(&self.path, error)
+    }
+}
+
+fn lock_path(store: &Path) -> PathBuf {
+    store.with_extension("lock")
+}
+
+/// Whether a `run` or a `replay --replace` holds the lock of this store. Makes nothing, and needs no right to write.
+///
+/// # Errors
+/// If there is a lock that cannot be looked at.
+pub fn is_in_use(store: &Path) -> std::io::Result<bool> {
+    let file = match File::open(lock_path(store)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        opened => opened?,
+    };
+    // Shared, so that two who look do not see each other.
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 

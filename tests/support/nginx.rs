@@ -159,7 +159,7 @@ fn command(prefix: &Path) -> Command {
 }
 
 fn missing(error: &std::io::Error) -> ! {
-    panic!("nginx could not be started: {error}. These tests need a real one: apt-get install nginx-light")
+    panic!("nginx could not be started: {error}. These tests need a real one: apt-get install nginx")
 }
 
 fn write_conf(prefix: &Path, http: &str) {
