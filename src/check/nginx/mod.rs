@@ -101,7 +101,8 @@ fn compare_format(
     let mut formats: Vec<Written<'_>> = Vec::new();
     for directive in directives {
         match Written::of(conf, directive) {
-            Ok(format) if formats.iter().any(|known| known.compiled.writes_the_same_as(&format.compiled)) => {}
+            Ok(format) if formats.iter().any(|known| known.compiled.writes_the_same_as(&format.compiled)) => {
+            }
             Ok(format) => formats.push(format),
             Err(finding) => return vec![finding.under(subject)],
         }
@@ -188,9 +189,9 @@ impl<'a> Written<'a> {
 
     /// What to configure for this format.
     fn configuration(&self, log: &LogConfig) -> String {
-        let known = LogFormat::NAMES
-            .iter()
-            .find(|name| LogFormat::named(name).is_some_and(|known| known.writes_the_same_as(&self.compiled)));
+        let known = LogFormat::NAMES.iter().find(|name| {
+            LogFormat::named(name).is_some_and(|known| known.writes_the_same_as(&self.compiled))
+        });
         match (known, self.definition) {
             (Some(name), _) => key(log, &format!("format = \"{name}\"")),
             (None, Some(text)) if !text.contains("'''") => key(log, &format!("format = '''\n{text}\n'''")),
