@@ -212,12 +212,16 @@ fn secret_lines() -> String {
         format!("get /b/k?X-Amz-Signature={secret} HTTP/1.1"),
         format!("GET /b/k?X-Amz-Signature={secret}"),
         format!("GET http://user:{secret}@"),
-        secret.to_string(),
+        secret.to_owned(),
     ];
-    let time = traffic::now_ms() / 1_000 - 600;
-    let time = chrono::DateTime::from_timestamp(time, 0).expect("a time").format("%d/%b/%Y:%H:%M:%S +0000");
+    // Long enough for whole windows.
+    let start = traffic::now_ms() / 1_000 - 600;
+    let time = |n: i64| {
+        let time = chrono::DateTime::from_timestamp(start + n, 0).expect("a time");
+        time.format("%d/%b/%Y:%H:%M:%S +0000").to_string()
+    };
     let line = |(n, request): (usize, &String)| {
-        let status = [200, 403, 500][n % 3];
+        let (status, time) = ([200, 403, 500][n % 3], time(n as i64 / 3));
         format!(
             "192.0.2.1 - {secret} [{time}] \"{request}\" {status} 300 400 \"https://x/?Signature={secret}\" \"agent/1\" \
              \"-\" \"12.000\"\n"
@@ -225,6 +229,7 @@ fn secret_lines() -> String {
     };
     let mut lines: String = requests.iter().cycle().take(3 * requests.len()).enumerate().map(line).collect();
     // What does not fit the format, in several ways.
+    let time = time(20);
     lines.push_str(&format!("{secret}\n"));
     lines.push_str(&format!("192.0.2.1 - - [{time}] \"GET /b/k?X-Amz-Signature={secret} HTTP/1.1\" x\n"));
     lines.push_str(&format!(
@@ -256,8 +261,11 @@ fn no_secret_of_a_request_gets_out() {
         vec!["--log-level", "trace", "replay", "--to", "store", "--node", "gw2", &log],
         vec!["report", &log],
         vec!["report", "--json", &log],
+        vec!["report", "--json"],
+        vec!["status", "--json"],
     ] {
         let output = site.rgwlens(&arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
         places.push((format!("{arguments:?}"), [output.stdout, output.stderr].concat()));
     }
     for entry in fs::read_dir(site.path("")).expect("the folder") {

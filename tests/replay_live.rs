@@ -199,12 +199,15 @@ fn no_replay_damages_what_is_there() {
     let output = history.replay(&["--replace"], &history.files);
     assert!(output.status.success(), "{}", said(&output));
     history.assert_whole("after --replace of all files");
+    let mut nothing = 0;
     for file in &history.files {
         let output = history.replay(&["--replace"], std::slice::from_ref(file));
         assert!(output.status.success(), "{}: {}", file.display(), said(&output));
-        assert!(!said(&output).contains(" 0 parts written"), "{}", said(&output));
+        // Where late lines of all windows of a file are in the next one, all stay as they are.
+        nothing += usize::from(said(&output).contains("; 0 parts written"));
         history.assert_whole(&format!("after --replace of {} alone", file.display()));
     }
+    assert!(nothing < history.files.len(), "no file alone had a window to replace: this tests nothing");
 
     // What the store has now goes out once more, and changes nothing.
     let daemon = history.site.start();

@@ -196,7 +196,7 @@ fn write(shared: &Mutex<Shared>, random: &mut Random) {
         let mut text = String::new();
         for _ in 0..=random.below(20) {
             // One in fifty is so late that its window has closed.
-            let ago = if random.below(50) == 0 { random.below(6_000) } else { random.below(200) };
+            let ago = if random.below(50) == 0 { random.below(4_000) } else { random.below(200) };
             text.push_str(&line(random, now_ms() - ago as i64));
             lines += 1;
         }
