@@ -7,6 +7,7 @@
 //! * [`point`]: the vocabulary of what leaves us: measurement, tags, fields, timestamp.
 //! * [`access_log`]: a line of a log becomes a [`Record`](access_log::Record), and RGW's name for the request. Pure.
 //! * [`stats`]: requests become windows, windows become immutable parts, parts become points. Pure; time is data.
+//! * [`report`]: parts as a summary. Pure.
 //! * [`influx`]: points as line protocol (pure), and with the feature `cli` the writers that send it.
 //! * [`follow`]: log files, their rotations and their compressed past, as one stream of lines. Blocking I/O.
 //! * `store` (feature `store`): the SQLite database whose one transaction moves everything that has to move together.
@@ -32,6 +33,7 @@ pub mod pipeline;
 pub mod point;
 #[cfg(feature = "cli")]
 pub mod replay;
+pub mod report;
 pub mod stats;
 #[cfg(feature = "store")]
 pub mod store;

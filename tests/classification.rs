@@ -1,12 +1,11 @@
 //! Our names for 1,152 recorded requests against RGW's own (see tests/corpus/README.md).
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+mod support;
 
 use rgwlens::access_log::{
     Asked, Class, Classifier, ClassifierSettings, Escape, Operation, Release, redacted_uri, unescape,
 };
+use support::corpus::{self, lines, text};
 
 /// A request of the corpus, and what RGW says of it.
 struct Sample {
@@ -30,49 +29,12 @@ struct Names {
     object: String,
 }
 
-/// Where the log does not show what RGW knew, and which part of the answer differs for it. Each of them is explained in
-/// docs/classification.md.
-const UNSEEN: &[(&str, &str, &[usize])] = &[
-    (
-        "Swift's X-Copy-From header ($http_x_copy_from)",
-        "operation",
-        &[768, 777, 786, 795, 804, 813, 822, 831],
-    ),
-    ("Swift's form upload: the request's Content-Type ($content_type)", "operation", &[873]),
-    ("the user's own tenant (no variable)", "bucket", &[716, 717, 718, 735]),
-    ("the account in Swift's URL, which this gateway does not expect", "operation", &[868]),
-    ("the account in Swift's URL, which this gateway does not expect", "bucket", &[868]),
-    ("the Host header beside an absolute URI ($http_host)", "bucket", &[1118]),
-    ("the Host header beside an absolute URI ($http_host)", "object", &[1118]),
-    ("the account in Swift's URL, which this gateway does not expect", "object", &[868]),
-    (
-        "Swift's Destination header of a COPY ($http_destination)",
-        "object",
-        &[767, 776, 785, 794, 803, 812, 821, 830, 900, 961],
-    ),
-];
-
-fn corpus(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(name);
-    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn lines(file: &[u8]) -> impl Iterator<Item = &[u8]> {
-    file.strip_suffix(b"\n").unwrap_or(file).split(|&byte| byte == b'\n')
-}
-
 fn plain(value: &[u8]) -> Vec<u8> {
     unescape(value, Escape::Default, &mut Vec::new()).to_vec()
 }
 
-/// The escapes of truth.tsv.
-fn text(field: &[u8]) -> String {
-    let field = String::from_utf8_lossy(field);
-    field.replace("\\t", "\t").replace("\\n", "\n").replace("\\r", "\r").replace("\\\\", "\\")
-}
-
 fn samples() -> Vec<Sample> {
-    let (log, truth) = (corpus("extended.log"), corpus("truth.tsv"));
+    let (log, truth) = (corpus::read("extended.log"), corpus::read("truth.tsv"));
     assert_eq!(lines(&log).count() + 1, lines(&truth).count());
     lines(&log).zip(lines(&truth).skip(1)).map(|(line, truth)| sample(line, truth)).collect()
 }
@@ -144,12 +106,7 @@ fn key(object: &str, uri: &[u8]) -> String {
 #[expect(clippy::print_stdout, reason = "the explained differences are for reading")]
 fn names_are_those_of_a_real_gateway() {
     let classifier = pacific();
-    let mut expected = BTreeMap::new();
-    for (reason, part, lines) in UNSEEN {
-        for &line in *lines {
-            expected.insert((line, *part), *reason);
-        }
-    }
+    let mut expected = corpus::unseen();
     let (mut compared, mut surprises) = (0, Vec::new());
     for sample in samples().iter().filter(|sample| matches!(sample.source.as_str(), "ops" | "debug")) {
         compared += 1;

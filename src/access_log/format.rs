@@ -84,9 +84,9 @@ pub enum FormatError {
         /// The second.
         second: String,
     },
-    /// Several values that can hold anything, with nothing around them that they cannot hold.
+    /// More than one value whose end cannot be told, with nothing between them that they cannot hold.
     #[error(
-        "{at}: from ${first} to ${last} several values can hold any text, so ${needed} cannot be found for certain: put quotes around ${first}"
+        "{at}: ${first} stands without quotes, so where it ends before ${last} cannot be told, and ${needed} is among them: put quotes around ${first}"
     )]
     Ambiguous {
         /// Where the first of them starts.
@@ -147,9 +147,9 @@ impl LogFormat {
         self.variables.iter().any(|name| name == variable)
     }
 
-    /// Whether both describe the same lines, whatever they are called and however they are written down.
-    pub fn is_same_as(&self, other: &Self) -> bool {
-        self.variables == other.variables && self.plan == other.plan
+    /// Whether every line of the one format is a line of the other and says the same there, whatever they are called.
+    pub fn writes_the_same_as(&self, other: &Self) -> bool {
+        self.plan == other.plan && self.variables == other.variables
     }
 
     /// What would be useful but is not there, and what stands so that a stranger can shift it.

@@ -77,6 +77,22 @@ pub struct AccessLog {
     pub place: Place,
 }
 
+impl AccessLog {
+    /// Takes a parameter, if nginx knows it. The first may be the format's name.
+    fn take(&mut self, parameter: &str, is_first: bool) -> Option<()> {
+        match parameter.split_once('=') {
+            Some(("buffer", size)) => self.buffer = Some(parse_size(size)?),
+            Some(("flush", time)) => self.flush = Some(parse_time(time)?),
+            Some(("if", condition)) => self.condition = Some(condition.to_owned()),
+            Some(("gzip", _)) => self.gzip = true,
+            None if parameter == "gzip" => self.gzip = true,
+            None if is_first => self.format = parameter.to_owned(),
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
 /// Where an `access_log` writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogTarget {
@@ -289,19 +305,7 @@ impl<I: FnMut(&str) -> Result<Vec<Included>, String>> Reader<I> {
         };
         for (index, parameter) in parameters.iter().enumerate() {
             let text = parameter.text.as_str();
-            let known = match text.split_once('=') {
-                Some(("buffer", size)) => parse_size(size).map(|size| log.buffer = Some(size)),
-                Some(("flush", time)) => parse_time(time).map(|time| log.flush = Some(time)),
-                Some(("gzip", _)) => {
-                    log.gzip = true;
-                    Some(())
-                }
-                Some(("if", condition)) => Some(log.condition = Some(condition.to_owned())),
-                _ if text == "gzip" => Some(log.gzip = true),
-                None if index == 0 => Some(log.format = text.to_owned()),
-                _ => None,
-            };
-            if known.is_none() {
+            if log.take(text, index == 0).is_none() {
                 let before = if index == 0 { path } else { &parameters[index - 1] };
                 let line = Position::of(directive.text, before.start).line;
                 return directive.error_at(
@@ -424,5 +428,151 @@ fn parse_time(text: &str) -> Option<Duration> {
 
 /// Digits and nothing else: `u64::from_str` would take a sign too.
 fn whole(digits: &str) -> Option<u64> {
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn none(_: &str) -> Result<Vec<Included>, String> {
+        Ok(Vec::new())
+    }
+
+    #[test]
+    fn finds_formats_and_logs_where_they_stand() {
+        let text = r#"
+user www-data; # access_log /no;
+http {
+    log_format  x  escape=json  '{"a":"$msec"'   # the first half
+                                ',"b":"$status"}';
+    access_log /var/log/nginx/access.log;
+    include conf.d/*.conf;
+    server {
+        listen 80;
+        access_log "/var/log/with blank.log" x buffer=64k flush=1m30s if=$loggable;
+        location /private { access_log off; }
+        location ~ ^/a\.b$ { access_log /z.gz main gzip=5; }
+        content_by_lua_block { local s = "}" -- }
+            if x then { } end }
+        server_name s3.example.com *.s3.example.com;
+    }
+    access_log syslog:server=unix:/dev/log,nohostname main;
+}
+stream { log_format basic '$remote_addr'; access_log /stream.log basic; }
+"#;
+        let mut asked = Vec::new();
+        let conf = read("nginx.conf", text, |pattern| {
+            asked.push(pattern.to_owned());
+            Ok(vec![Included { name: "conf.d/a.conf".into(), text: "access_log logs/$host.log;\n".into() }])
+        });
+        let conf = conf.unwrap();
+        assert_eq!(asked, ["conf.d/*.conf"]);
+
+        let [format] = conf.formats.as_slice() else { panic!("{:?}", conf.formats) };
+        assert_eq!((format.name.as_str(), format.place.to_string().as_str()), ("x", "nginx.conf: line 4"));
+        assert!(format.directive.starts_with("log_format  x") && format.directive.ends_with("}';"));
+        assert!(matches!(format.compile(), Err(FormatError::Lacks(_))));
+
+        let logs: Vec<_> = conf
+            .access_logs
+            .iter()
+            .map(|log| (&log.target, log.format.as_str(), log.buffer, log.flush, log.place.to_string()))
+            .collect();
+        let file = |path: &str| LogTarget::File(path.into());
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        let at = |line| format!("nginx.conf: line {line}");
+        assert_eq!(
+            logs,
+            [
+                (&file("/var/log/nginx/access.log"), "combined", None, None, at(6)),
+                (
+                    &LogTarget::Variable("logs/$host.log".into()),
+                    "combined",
+                    None,
+                    None,
+                    "conf.d/a.conf: line 1".into()
+                ),
+                (&file("/var/log/with blank.log"), "x", Some(65536), seconds(90), at(10)),
+                (&LogTarget::Off, "combined", None, None, at(11)),
+                (&file("/z.gz"), "main", Some(65536), None, at(12)),
+                (
+                    &LogTarget::Syslog("syslog:server=unix:/dev/log,nohostname".into()),
+                    "main",
+                    None,
+                    None,
+                    at(17)
+                ),
+            ]
+        );
+        let [outside, _, server, private, compressed, _] = conf.access_logs.as_slice() else {
+            unreachable!()
+        };
+        assert_eq!((&outside.server, &outside.location), (&None, &None));
+        assert_eq!(server.server.as_deref(), Some(&["s3.example.com".into(), "*.s3.example.com".into()][..]));
+        assert_eq!(server.condition.as_deref(), Some("$loggable"));
+        assert_eq!(private.location.as_deref(), Some("/private"));
+        assert_eq!(compressed.location.as_deref(), Some(r"~ ^/a\.b$"));
+        assert!(compressed.gzip && !server.gzip);
+    }
+
+    #[test]
+    fn says_what_is_broken_and_where() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(read("f", text, none).unwrap_err().to_string(), expected, "{text}");
+        };
+        check(
+            "http {\n  access_log /a main\n}",
+            "f: line 2, column 3: the directive `access_log` does not end: its `;` is missing",
+        );
+        check(
+            "access_log /a main\nerror_log /b;",
+            "f: line 2, column 1: `error_log` is no parameter of access_log: is a `;` missing at the end of line 1?",
+        );
+        check(
+            "access_log /a\nserver { }",
+            "f: line 1, column 1: `access_log` is no block: its `;` is missing",
+        );
+        check("http {\n server {\n }\n", "f: line 1, column 6: this block is not closed: a `}` is missing");
+        check("}", "f: line 1, column 1: this `}` closes nothing");
+        check("a;;", "f: line 1, column 3: this `;` ends nothing");
+        check("{ }", "f: line 1, column 1: this `{` has no name before it");
+        check("log_format x 'abc;\n", "f: line 1, column 14: this quote is not closed");
+        check("log_format x;", "f: line 1, column 1: log_format takes a name and a text");
+        check("access_log;", "f: line 1, column 1: access_log takes a path or `off`");
+        check(
+            "access_log /a x buffer=64q;",
+            "f: line 1, column 17: `buffer=64q` is no parameter of access_log: is a `;` missing at the end of line 1?",
+        );
+        let failed = read("f", "\ninclude x;", |_| Err("permission denied".into())).unwrap_err();
+        assert_eq!(failed.to_string(), "f: line 2: include x: permission denied");
+    }
+
+    #[test]
+    fn ends_when_files_include_each_other() {
+        let again = |pattern: &str| Ok(vec![Included { name: pattern.into(), text: "include b;".into() }]);
+        let error = read("a", "include b;", again).unwrap_err();
+        assert!(error.to_string().ends_with("files include each other without end"), "{error}");
+    }
+
+    #[test]
+    fn reads_sizes_and_times_as_nginx_does() {
+        for (text, expected) in
+            [("512", Some(512)), ("32k", Some(32768)), ("1M", Some(1 << 20)), ("k", None), ("", None)]
+        {
+            assert_eq!(parse_size(text), expected, "{text}");
+        }
+        let ms = |milliseconds| Some(Duration::from_millis(milliseconds));
+        for (text, expected) in [
+            ("5", ms(5000)),
+            ("5s", ms(5000)),
+            ("500ms", ms(500)),
+            ("1h 30m", ms(5_400_000)),
+            ("5x", None),
+            ("s", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_time(text), expected, "{text}");
+        }
+    }
 }

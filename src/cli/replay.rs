@@ -17,7 +17,7 @@ use crate::{
     point::{Tags, TimestampMs},
     replay::{self, InfluxPlace, Input, Limits, LinesPlace, Mode, Outcome, Place, StorePlace},
     stats::WindowKind,
-    store::{Reader, RunLock, Store, Stream},
+    store::{Acknowledgement, Reader, RunLock, Store, Stream},
 };
 
 pub(super) fn run(global: &GlobalArgs, args: &ReplayArgs) -> anyhow::Result<u8> {
@@ -107,6 +107,9 @@ fn write(config: &Config, args: &ReplayArgs, input: &Input) -> anyhow::Result<Ou
     }
     let limits = Limits { period: context::period(&args.period)?, counted_from_ms };
     let outcome = replay::replay(input, &mut places, mode, limits, &mut Bar::default())?;
+    if lock.is_some() && outcome.rejected.is_empty() {
+        mark_sent(config, outcome.parts)?;
+    }
     drop(lock);
     Ok(outcome)
 }
@@ -138,6 +141,19 @@ fn lock_drained(config: &Config, args: &ReplayArgs) -> anyhow::Result<RunLock> {
         }
     }
     Ok(lock)
+}
+
+/// The outputs got the parts that the store got: nothing is left to send, and another `--replace` need not wait for
+/// `run`. Where the store has other new parts too (of a replay of another log), `run` sends all of them, which is
+/// harmless.
+fn mark_sent(config: &Config, parts: u64) -> anyhow::Result<()> {
+    let reader = Reader::open(&config.store.path)?;
+    let (_, seq) = reader.bounds()?;
+    let configured = |name: &str| config.outputs.iter().any(|target| target.name == name);
+    let sent = reader.outputs()?.into_iter().filter(|o| o.unsent_parts == parts && configured(&o.name));
+    let sent: Vec<_> =
+        sent.map(|output| (output.name, Acknowledgement { seq, ..Acknowledgement::default() })).collect();
+    Ok(Store::open(&config.store.path)?.acknowledge(&sent)?)
 }
 
 /// Says on standard error what became of it.

@@ -1,7 +1,38 @@
-//! `rgwlens report`.
+//! `rgwlens report`: what the gateways did, on one page.
 
-use super::args::{GlobalArgs, ReportArgs};
+mod files;
+mod page;
+mod stored;
 
-pub(super) fn run(_global: &GlobalArgs, _args: &ReportArgs) -> anyhow::Result<u8> {
-    anyhow::bail!("not here yet")
+use std::io::Write as _;
+
+use super::{
+    OK,
+    args::{GlobalArgs, ReportArgs},
+    context,
+    table::Style,
+};
+use crate::{report::Options, store::Reader};
+
+pub(super) fn run(global: &GlobalArgs, args: &ReportArgs) -> anyhow::Result<u8> {
+    let config = context::load(global)?;
+    context::start_log(global, &config);
+    let range = context::period(&args.period)?;
+    let options = Options { top: args.top, ..Options::default() };
+    let report = if args.files.is_empty() {
+        let reader = Reader::open(&config.store.path)?;
+        stored::from_store(&reader, range, stored::Filter::default(), options)?
+    } else {
+        files::from_files(&config, args, range, options)?
+    };
+    // A text first: an error of serde_json would hide a pipe that nobody reads any more.
+    let text = if args.json {
+        serde_json::to_string_pretty(&report)? + "\n"
+    } else {
+        page::render(&report, &Style::of_stdout())
+    };
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(OK)
 }

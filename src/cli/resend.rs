@@ -22,7 +22,7 @@ const PARTS: usize = 64;
 pub(super) fn run(global: &GlobalArgs, args: &ResendArgs) -> anyhow::Result<u8> {
     let config = context::load(global)?;
     context::start_log(global, &config);
-    let until = args.until.unwrap_or(super::TimeArg::Exact(Local::now().timestamp_millis()));
+    let until = args.until.unwrap_or_else(|| super::TimeArg::Exact(Local::now().timestamp_millis()));
     let range = context::period(&PeriodArgs { since: Some(args.since), until: Some(until) })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut code = OK;

@@ -13,6 +13,7 @@ const OWN_TAGS: &[&str] = &[
     "log",
     "node",
     "operation",
+    "output",
     "protocol",
     "reason",
     "size",
@@ -25,6 +26,7 @@ const OWN_TAGS: &[&str] = &[
 /// Fields that we write. InfluxDB 3 refuses a table in which a tag and a field have one name.
 const OWN_FIELDS: &[&str] = &[
     "aborted",
+    "conserved",
     "errors_4xx",
     "errors_5xx",
     "expired",
@@ -36,6 +38,7 @@ const OWN_FIELDS: &[&str] = &[
     "late",
     "lines",
     "ok",
+    "points_expired",
     "rejected",
     "requests",
     "store_bytes",

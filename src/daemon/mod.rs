@@ -60,9 +60,16 @@ pub fn run(mut config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
             }
         };
         if let Some(new) = stopped {
-            let store = daemon.stop()?;
-            config = new;
-            daemon = Daemon::start(&config, store, &clock)?;
+            daemon = match Daemon::start(&new, daemon.stop()?, &clock) {
+                Ok(daemon) => {
+                    config = new;
+                    daemon
+                }
+                Err(problem) => {
+                    error!("not reloaded, the old configuration stays in force: {problem:#}");
+                    Daemon::start(&config, Store::open(&config.store.path)?, &clock)?
+                }
+            };
         }
         notify(&[NotifyState::Ready]);
     }

@@ -15,7 +15,7 @@ use std::{
 use super::{
     Lines, Next, Source, SourceError,
     codec::{Codec, Raw, content},
-    identity::{self, FileId, HEAD, Relation, read_full},
+    identity::{self, FileId, HEAD, Relation, is_telling, read_full},
     incident::{Incident, Incidents},
     line_buffer::{LineBuffer, Piece},
     position::Position,
@@ -96,7 +96,7 @@ impl Files {
         Self::open_with(paths, options, first_time, || Box::new(io::stdin()))
     }
 
-    fn open_with<P: AsRef<Path>>(
+    pub(super) fn open_with<P: AsRef<Path>>(
         paths: &[P],
         options: FilesOptions,
         first_time: &mut dyn FnMut(&[u8]) -> Option<TimestampMs>,
@@ -279,8 +279,8 @@ impl Part {
             return Relation::Same;
         }
         let common = self.first.len().min(other.first.len());
-        // An empty file is the beginning of any, and hides none.
-        if common == 0 || self.first[..common.min(HEAD)] != other.first[..common.min(HEAD)] {
+        let common = common.min(HEAD);
+        if !is_telling(&self.first[..common]) || self.first[..common] != other.first[..common] {
             return Relation::Different;
         }
         match (content(a, *a_codec), content(b, *b_codec)) {

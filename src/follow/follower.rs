@@ -4,6 +4,9 @@
 //! to, until they have been quiet for a grace. A file held open is the same file whatever becomes of its name; content is
 //! compared only where no open file proves it: after a restart, and when a file was written anew in place.
 
+mod restore;
+mod rotation;
+
 use std::{
     collections::{VecDeque, vec_deque::Drain},
     io,
@@ -20,8 +23,8 @@ use super::{
     incident::{Incident, Incidents},
     line_buffer::Piece,
     position::{FilePosition, Position},
-    reader::{Filled, Match, Reader},
-    siblings::{Scan, Sibling, Siblings},
+    reader::{Filled, Reader},
+    siblings::{Sibling, Siblings},
     watch::Watch,
 };
 use crate::point::TimestampMs;
@@ -84,7 +87,7 @@ pub enum Start {
     At(Position),
 }
 
-/// A log, followed. See the [module](self).
+/// A log, followed: one pathname as one perpetual source of whole lines, whatever happens to the files under it.
 pub struct Follower {
     options: FollowOptions,
     siblings: Siblings,
@@ -96,6 +99,8 @@ pub struct Follower {
     /// Where files that are no longer held ended, oldest first, at most [`REMEMBERED`].
     done: VecDeque<FilePosition>,
     incidents: Incidents,
+    /// Unfinished lines given up by a look, which cannot hand them out itself.
+    unterminated: usize,
     /// When the files were last looked at; `None` before the first look.
     looked: Option<Duration>,
     /// The wall clock just before that look.
@@ -177,6 +182,7 @@ impl Follower {
             files: VecDeque::new(),
             done: VecDeque::new(),
             incidents: Incidents::default(),
+            unterminated: 0,
             looked: None,
             looked_ms: 0,
             idle: false,
@@ -221,6 +227,10 @@ impl Follower {
             self.look();
         }
         self.idle = false;
+        if self.unterminated > 0 {
+            self.unterminated -= 1;
+            return Step::Skipped("unterminated");
+        }
         if let Some(step) = self.read() {
             return step;
         }
@@ -265,7 +275,7 @@ impl Follower {
     }
 
     /// Finds all files again, by content.
-    fn begin_anew(&mut self) {
+    pub(super) fn begin_anew(&mut self) {
         let position = self.position();
         self.files.clear();
         self.starting = Some(Starting { at: Start::At(position), since: None });
@@ -296,58 +306,6 @@ impl Follower {
                 Err(error) => self.trouble(now, &error),
             },
         }
-    }
-
-    /// The log is another file now: opens it, and every file that came and went since the last look.
-    fn rotated(&mut self, now: Duration) {
-        let scan = self.siblings.scan();
-        let from = self.after_held(&scan);
-        for sibling in &scan.files[from..] {
-            if self.files.iter().any(|tail| tail.reader.id() == sibling.id) {
-                continue;
-            }
-            match self.known(sibling) {
-                // An editor, or a move from another file system: the same content in a new file.
-                Some((reader, held)) if sibling.live => {
-                    if let Some(held) = held {
-                        self.files.remove(held);
-                    }
-                    self.files.push_back(Tail::new(*reader, now));
-                }
-                Some(_) => {}
-                None => self.files.push_back(Tail::new(Reader::new(sibling), now)),
-            }
-        }
-        self.supersede(now);
-    }
-
-    /// Where, in a scan, begins what is newer than the files held: they may have new names, or be compressed already.
-    fn after_held(&self, scan: &Scan) -> usize {
-        let by_id = |sibling: &Sibling| self.files.iter().any(|tail| tail.reader.id() == sibling.id);
-        if let Some(at) = scan.files.iter().position(by_id) {
-            return at + 1;
-        }
-        let by_content = |sibling: &Sibling| {
-            self.files
-                .iter()
-                .any(|tail| matches!(Reader::resume(sibling, &tail.reader.position()), Ok(Match::Yes(_))))
-        };
-        if let Some(at) = scan.files.iter().position(|sibling| !sibling.live && by_content(sibling)) {
-            return at + 1;
-        }
-        let newest = self.files.back().map_or(0, |tail| tail.reader.position().modified_ns);
-        first_newer(scan, newest)
-    }
-
-    /// Whether a file holds the content of one that is or was read; then it reads on from there. Also which of the held
-    /// files that is.
-    fn known(&self, sibling: &Sibling) -> Option<(Box<Reader>, Option<usize>)> {
-        let held = self.files.iter().enumerate().map(|(at, tail)| (Some(at), tail.reader.position()));
-        let done = self.done.iter().rev().map(|position| (None, *position));
-        held.chain(done).find_map(|(at, position)| match Reader::resume(sibling, &position) {
-            Ok(Match::Yes(reader)) => Some((reader, at)),
-            _ => None,
-        })
     }
 
     /// All files but the last begin, or go on with, their grace.
@@ -399,10 +357,12 @@ impl Follower {
                     }
                 }
                 Ok(Filled::Replaced) => {
-                    if let Some(step) = self.replaced(at) {
-                        return Some(step);
+                    self.replaced(at);
+                    // What was given up goes first; and a copy may have come before it.
+                    if self.unterminated > 0 {
+                        self.unterminated -= 1;
+                        return Some(Step::Skipped("unterminated"));
                     }
-                    // A copy may have come before it.
                     at = 0;
                 }
                 Err(error) if error.raw_os_error() == Some(STALE) => {
@@ -417,61 +377,6 @@ impl Follower {
                     }
                     tail.failing = Some(Retry::after(tail.failing, self.options.clock.monotonic()));
                 }
-            }
-        }
-        None
-    }
-
-    /// A file no longer says what it said: `copytruncate`, or something like it.
-    fn replaced(&mut self, at: usize) -> Option<Step> {
-        let now = self.options.clock.monotonic();
-        let last = at + 1 == self.files.len();
-        let tail = &mut self.files[at];
-        let path = tail.reader.path().to_path_buf();
-        if let Ok(Some(bytes)) = tail.reader.shrink() {
-            self.incidents.push(Incident::Shrunk { path, bytes });
-            return None;
-        }
-        let before = tail.reader.position();
-        let rest = tail.reader.discard_rest();
-        if last {
-            tail.reader.restart();
-            tail.ready = true;
-        } else {
-            // Not the log any more, so what is in it now are no lines of the log (logrotate's `shred`).
-            self.files.remove(at);
-        }
-        let recovered = last && self.recover(at, &before, now);
-        self.remember(before);
-        self.incidents.push(Incident::Truncated { path, recovered });
-        (rest && !recovered).then_some(Step::Skipped("unterminated"))
-    }
-
-    /// Looks for the copy that was made of a file before it was truncated, and puts what it holds beyond `before`, and
-    /// the copies made after it, before the file at `at`.
-    fn recover(&mut self, at: usize, before: &FilePosition, now: Duration) -> bool {
-        let mut scan = self.siblings.scan();
-        let held =
-            |sibling: &Sibling| sibling.live || self.files.iter().any(|tail| tail.reader.id() == sibling.id);
-        scan.files.retain(|sibling| !held(sibling));
-        let Some(Found { place, reader }) = self.locate(&scan, before) else { return false };
-        let mut copies = vec![reader];
-        let newer = scan.files.iter().skip(place.div_ceil(2));
-        copies.extend(newer.filter(|sibling| self.known(sibling).is_none()).map(Reader::new));
-        for (n, reader) in copies.into_iter().enumerate() {
-            self.files.insert(at + n, Tail { sealed: true, ..Tail::new(reader, now) });
-        }
-        true
-    }
-
-    /// The file of a scan that holds a place: the likeliest first, then the newest.
-    fn locate(&self, scan: &Scan, position: &FilePosition) -> Option<Found> {
-        let hinted = |sibling: &&Sibling| sibling.id == position.id;
-        let files =
-            scan.files.iter().filter(hinted).chain(scan.files.iter().rev()).chain(scan.others.iter().rev());
-        for sibling in files {
-            if let Ok(Match::Yes(reader)) = Reader::resume(sibling, position) {
-                return Some(Found { place: place(scan, sibling), reader: *reader });
             }
         }
         None
@@ -512,154 +417,6 @@ impl Follower {
         }
         self.done.push_back(FilePosition { done: true, ..position });
     }
-
-    /// Begins, if that is possible yet; otherwise gives back how, to be tried again.
-    fn begin(&mut self, starting: Starting, now: Duration) -> Option<Starting> {
-        let since = starting.since.unwrap_or(now);
-        let Start::At(position) = starting.at else {
-            let reader = Sibling::live(&self.options.path).and_then(|live| match starting.at {
-                Start::End => Reader::at_end(&live, self.options.max_line),
-                _ => Ok(Reader::new(&live)),
-            });
-            return match reader {
-                Ok(reader) => {
-                    self.trouble = None;
-                    self.files.push_back(Tail::new(reader, now));
-                    None
-                }
-                // A file that appears from now on is new as a whole.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    Some(Starting { at: Start::Beginning, since: Some(since) })
-                }
-                Err(error) => {
-                    self.trouble(now, &error);
-                    Some(Starting { at: starting.at, since: Some(since) })
-                }
-            };
-        };
-        let scan = self.siblings.scan();
-        let waited = now.saturating_sub(since) >= self.options.rotated_grace;
-        if self.restore(&scan, &position, waited, now) {
-            self.trouble = None;
-            return None;
-        }
-        match scan.unreadable.iter().find(|(path, _)| *path == self.options.path) {
-            Some((_, error)) => self.trouble(now, error),
-            None => self.trouble = None,
-        }
-        Some(Starting { at: Start::At(position), since: Some(since) })
-    }
-
-    /// Goes on where a position says. `false` if that cannot be decided yet.
-    fn restore(&mut self, scan: &Scan, position: &Position, waited: bool, now: Duration) -> bool {
-        let live = scan.files.last().is_some_and(|sibling| sibling.live);
-        let live_denied = scan.unreadable.iter().any(|(path, _)| *path == self.options.path);
-        let (mut found, mut lost, mut shrunk) = (Vec::new(), false, Vec::new());
-        for file in &position.files {
-            if let Some(there) = self.find(scan, file) {
-                found.push((there, file.done));
-            } else if let Some((there, incident)) = find_shrunk(scan, file) {
-                found.push((there, file.done));
-                shrunk.push(incident);
-            } else {
-                lost |= !file.done && file.offset > 0;
-            }
-        }
-        lost |= found.is_empty() && !position.files.is_empty();
-        // What is sought may be the log itself, or come to be it, or be a file that is still being compressed.
-        let waits = lost && (live_denied || !waited && position.files.iter().any(|file| unknown(scan, file)));
-        if waits || (found.is_empty() && !live) {
-            return false;
-        }
-        let from = match found.iter().map(|(there, _)| there.place).min() {
-            Some(place) => place.div_ceil(2),
-            None => {
-                let modified = position.files.iter().map(|file| file.modified_ns).max();
-                let looked =
-                    (position.read_at_ms != 0).then(|| position.read_at_ms.saturating_mul(1_000_000));
-                modified.or(looked).map_or(scan.files.len() - 1, |seen| first_newer(scan, seen))
-            }
-        };
-        let taken: Vec<FileId> = found.iter().map(|(there, _)| there.reader.id()).collect();
-        let (mut readers, mut done) = (Vec::new(), Vec::new());
-        for (there, is_done) in found {
-            // A file done with only tells the place; but if it is the log itself again, it is read on.
-            if is_done && !(live && there.place == 2 * scan.files.len() - 1) {
-                done.push(there.reader.position());
-            } else {
-                readers.push((there.place, there.reader));
-            }
-        }
-        let newer =
-            scan.files.iter().enumerate().skip(from).filter(|(_, sibling)| !taken.contains(&sibling.id));
-        readers.extend(newer.map(|(at, sibling)| (2 * at + 1, Reader::new(sibling))));
-        if readers.is_empty() {
-            return false;
-        }
-        readers.sort_by_key(|(place, _)| *place);
-        self.files = readers.into_iter().map(|(_, reader)| Tail::new(reader, now)).collect();
-        for position in done {
-            self.remember(position);
-        }
-        for incident in shrunk {
-            self.incidents.push(incident);
-        }
-        if lost {
-            let since_ms = Some(position.read_at_ms).filter(|&ms| ms != 0);
-            self.incidents.push(Incident::Gap { path: self.options.path.clone(), since_ms });
-        }
-        true
-    }
-
-    /// The file of a scan that one of a position's files is now.
-    fn find(&self, scan: &Scan, file: &FilePosition) -> Option<Found> {
-        if file.offset > 0 {
-            return self.locate(scan, file);
-        }
-        // Nothing was read of it, so there is nothing to recognise it by but its inode, if it was not used again.
-        let same = |sibling: &&Sibling| {
-            sibling.id == file.id && (file.born_ns.is_none() || file.born_ns == sibling.born_ns)
-        };
-        let sibling = scan.files.iter().find(same)?;
-        Some(Found { place: place(scan, sibling), reader: Reader::new(sibling) })
-    }
-}
-
-/// A file that holds a sought place.
-struct Found {
-    /// Where it stands in its scan: `2 * index + 1`, or the even number between two, for a file that has no place of its own.
-    place: usize,
-    reader: Reader,
-}
-
-fn place(scan: &Scan, sibling: &Sibling) -> usize {
-    match scan.files.iter().position(|other| other.id == sibling.id) {
-        Some(at) => 2 * at + 1,
-        None => 2 * first_newer(scan, sibling.modified_ns),
-    }
-}
-
-/// The first file of a scan that was modified later than this; at the latest the log itself.
-fn first_newer(scan: &Scan, modified_ns: i64) -> usize {
-    scan.files
-        .iter()
-        .position(|sibling| sibling.live || sibling.modified_ns > modified_ns)
-        .unwrap_or(scan.files.len())
-}
-
-/// Whether a file may hold the place, but cannot be decoded that far.
-fn unknown(scan: &Scan, file: &FilePosition) -> bool {
-    let files = scan.files.iter().chain(&scan.others);
-    files.into_iter().any(|sibling| matches!(Reader::resume(sibling, file), Ok(Match::Unknown)))
-}
-
-fn find_shrunk(scan: &Scan, file: &FilePosition) -> Option<(Found, Incident)> {
-    scan.files.iter().find_map(|sibling| {
-        let reader = Reader::resume_shrunk(sibling, file).ok()??;
-        let bytes = file.offset - reader.position().offset;
-        let incident = Incident::Shrunk { path: sibling.path.clone(), bytes };
-        Some((Found { place: place(scan, sibling), reader }, incident))
-    })
 }
 
 fn source_error(path: &Path, error: io::Error) -> SourceError {

@@ -125,6 +125,12 @@ pub(crate) fn read_full(from: &mut dyn Read, buffer: &mut [u8]) -> (usize, Optio
     (have, None)
 }
 
+/// Whether two files that both begin with these bytes may be the same content: with less than a line in common, they may as
+/// well be two logs whose first line begins alike.
+pub(crate) fn is_telling(common: &[u8]) -> bool {
+    common.len() >= HEAD || memchr::memchr(b'\n', common).is_some()
+}
+
 /// How the contents of two files relate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Relation {

@@ -13,8 +13,8 @@ use std::{
 };
 
 use super::{
-    codec::{Codec, Raw},
-    identity::{ANCHOR, FileId, Fingerprint, HEAD, Stamp, read_at, read_full},
+    codec::{Codec, Raw, content},
+    identity::{ANCHOR, FileId, Fingerprint, HEAD, Relation, Stamp, compare, is_telling, read_at, read_full},
     line_buffer::{LineBuffer, Piece},
     position::FilePosition,
     siblings::Sibling,
@@ -80,14 +80,14 @@ impl Reader {
             file: Arc::clone(&sibling.file),
             id: sibling.id,
             born_ns: sibling.born_ns,
-            codec: (sibling.live || sibling.size >= Codec::MAGIC as u64).then_some(sibling.codec),
+            codec: (sibling.live || sibling.stamp.size >= Codec::MAGIC as u64).then_some(sibling.codec),
             decoder: None,
             broken: None,
             complete: false,
             consumed: Arc::default(),
             buffer: LineBuffer::default(),
             head: Vec::new(),
-            latest: Stamp::default(),
+            latest: sibling.stamp,
             ended: None,
             verified: None,
         }
@@ -120,6 +120,9 @@ impl Reader {
         let (head, offset) = (position.head, position.offset);
         // Without content there is nothing to recognise; and lengths from a damaged position must not be believed.
         if offset == 0 || u64::from(head.len) != offset.min(HEAD as u64) {
+            return Ok(Match::No);
+        }
+        if sibling.head.get(..head.len as usize).is_some_and(|first| !head.is_of(first)) {
             return Ok(Match::No);
         }
         if codec == Codec::Plain {
@@ -165,6 +168,22 @@ impl Reader {
         let mut reader = Self::new(sibling);
         reader.seek(size)?;
         Ok(Some(reader))
+    }
+
+    /// Whether a file begins with what this one holds by now, or the other way round.
+    pub(crate) fn has_content_of(&self, sibling: &Sibling) -> bool {
+        let codec = self.codec.unwrap_or(Codec::Plain);
+        let (Ok(mut ours), Ok(mut theirs)) =
+            (content(&self.file, codec), content(&sibling.file, sibling.codec))
+        else {
+            return false;
+        };
+        let (mut a, mut b) = ([0; HEAD], [0; HEAD]);
+        let common = read_full(&mut ours, &mut a).0.min(read_full(&mut theirs, &mut b).0);
+        a[..common] == b[..common]
+            && is_telling(&a[..common])
+            // The rest is compared only if there is more in both.
+            && (common < HEAD || compare(&mut ours, &mut theirs) != Relation::Different)
     }
 
     /// Goes to an offset of a plain file.
@@ -240,6 +259,13 @@ impl Reader {
         Ok(sound.then_some(n))
     }
 
+    /// Whether the file no longer says what it said where reading had come to. (An error is none of that.)
+    pub(crate) fn is_replaced(&mut self) -> bool {
+        let Ok(now) = self.file.metadata().map(|meta| Stamp::of(&meta)) else { return false };
+        let at = self.buffer.read_offset();
+        self.codec == Some(Codec::Plain) && (now.size < at || matches!(self.still_says(now, at), Ok(false)))
+    }
+
     /// Whether the bytes before `at` are what was read; compared only when the metadata moved since they last were.
     fn still_says(&mut self, now: Stamp, at: u64) -> io::Result<bool> {
         if self.verified == Some(now) {
@@ -256,7 +282,7 @@ impl Reader {
     /// Reads from a compressed file. Damage, or an end that comes too early, is the end for now.
     fn decode(&mut self) -> usize {
         let stamp = self.file.metadata().map(|meta| Stamp::of(&meta)).ok();
-        let mut failed = |reader: &mut Self, error: io::Error| {
+        let failed = |reader: &mut Self, error: io::Error| {
             reader.decoder = None;
             reader.broken = Some(error.to_string());
             reader.ended = stamp;

@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     codec::{Codec, content},
-    identity::{self, FileId, HEAD, Relation, Stamp, born_ns, read_full},
+    identity::{self, FileId, HEAD, Relation, Stamp, born_ns, is_telling, read_full},
 };
 use crate::point::TimestampNs;
 
@@ -24,6 +24,22 @@ pub(crate) struct Siblings {
     olddir: Option<PathBuf>,
 }
 
+impl Scan {
+    /// Where a file stands: `2 * index + 1`, or the even number between two, if it has no place of its own.
+    pub(crate) fn place(&self, sibling: &Sibling) -> usize {
+        match self.files.iter().position(|other| other.id == sibling.id) {
+            Some(at) => 2 * at + 1,
+            None => 2 * self.first_newer(sibling.stamp.modified_ns),
+        }
+    }
+
+    /// The first file that was modified later than this; at the latest the log itself.
+    pub(crate) fn first_newer(&self, modified_ns: TimestampNs) -> usize {
+        let newer = |sibling: &Sibling| sibling.live || sibling.stamp.modified_ns > modified_ns;
+        self.files.iter().position(newer).unwrap_or(self.files.len())
+    }
+}
+
 /// One file that may hold a part of the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Sibling {
@@ -32,13 +48,12 @@ pub(crate) struct Sibling {
     pub(crate) file: Arc<File>,
     pub(crate) id: FileId,
     pub(crate) born_ns: Option<TimestampNs>,
-    pub(crate) modified_ns: TimestampNs,
-    pub(crate) size: u64,
+    pub(crate) stamp: Stamp,
     pub(crate) codec: Codec,
     /// The log itself, by its own name.
     pub(crate) live: bool,
     /// Its decoded first bytes, [`HEAD`] of them or all.
-    head: Vec<u8>,
+    pub(crate) head: Vec<u8>,
     name: Name,
 }
 
@@ -125,6 +140,12 @@ impl Siblings {
                 }
             }
         }
+        // A directory may be closed to listing, and its files open to reading.
+        if !found.values().any(|sibling| sibling.live)
+            && let Ok(live) = Sibling::live(&self.path)
+        {
+            found.insert(live.id, live);
+        }
         let (others, mut files): (Vec<_>, Vec<_>) =
             found.into_values().partition(|file| file.name == Name::Other);
         scan.others = others;
@@ -177,12 +198,10 @@ impl Sibling {
         let mut head = vec![0; HEAD];
         let (len, _) = read_full(&mut *content(&file, codec)?, &mut head);
         head.truncate(len);
-        let stamp = Stamp::of(&meta);
         Ok(Some(Self {
             id: FileId::of(&meta),
             born_ns: born_ns(&meta),
-            modified_ns: stamp.modified_ns,
-            size: stamp.size,
+            stamp: Stamp::of(&meta),
             codec,
             live: name == Name::Live,
             head,
@@ -261,7 +280,7 @@ fn begins_like(name: &OsStr, base: &OsStr) -> bool {
 }
 
 fn by_time(a: &Sibling, b: &Sibling) -> Ordering {
-    a.modified_ns.cmp(&b.modified_ns).then_with(|| natural(&a.path, &b.path))
+    a.stamp.modified_ns.cmp(&b.stamp.modified_ns).then_with(|| natural(&a.path, &b.path))
 }
 
 /// Older first, by nothing but names: rotation numbers fall, everything else rises.
@@ -332,7 +351,7 @@ fn distinct(files: Vec<Sibling>) -> Vec<Sibling> {
 fn relation(a: &Sibling, b: &Sibling) -> Relation {
     let common = a.head.len().min(b.head.len());
     let whole = |file: &Sibling| file.head.len() < HEAD;
-    if common == 0 || a.head[..common] != b.head[..common] {
+    if !is_telling(&a.head[..common]) || a.head[..common] != b.head[..common] {
         return Relation::Different;
     }
     if a.head.len() != b.head.len() && !whole(if common == a.head.len() { a } else { b }) {
@@ -391,7 +410,7 @@ pub(crate) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         for name in ["access.log", "access.log.1", "access.log.2", "access.log.10", "access.log.bak"] {
-            fs::write(path(name), name).unwrap();
+            fs::write(path(name), format!("{name}\n")).unwrap();
         }
         let scan = Siblings::new(&path("access.log"), None).scan();
         assert_eq!(names(&scan), ["access.log.10", "access.log.2", "access.log.1", "access.log"]);

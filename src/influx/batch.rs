@@ -1,9 +1,6 @@
 //! Parts as a request's worth of lines, in the way one target wants them.
 
-use super::{
-    Kind, Target,
-    line_protocol::{Dialect, Encoder},
-};
+use super::{Kind, Target, line_protocol::Encoder};
 use crate::{
     point::{Tags, TimestampMs},
     stats::{Part, write_points},
@@ -29,7 +26,7 @@ impl Batch {
         let victoria = matches!(target.kind, Kind::VictoriaMetrics { .. });
         let retention = target.retention.map(|keep| i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
         Self {
-            encoder: Encoder::new(Dialect::of(&target.kind)),
+            encoder: Encoder::new(target.dialect()),
             events: (!victoria).then(|| event_fields.to_vec()),
             oldest_ms: retention.map_or(TimestampMs::MIN, |keep| now_ms.saturating_sub(keep)),
             points: target.batch_points,

@@ -37,14 +37,6 @@ impl Dialect {
     pub const INFLUXDB: Self = Self { text_fields: true, precision: Precision::Nanoseconds };
     /// VictoriaMetrics: it makes zero-valued series of text, and keeps no time finer than milliseconds.
     pub const VICTORIA_METRICS: Self = Self { text_fields: false, precision: Precision::Milliseconds };
-
-    /// What this kind of target understands.
-    pub const fn of(kind: &super::Kind) -> Self {
-        match kind {
-            super::Kind::Influx1 { .. } | super::Kind::Influx2 { .. } => Self::INFLUXDB,
-            super::Kind::VictoriaMetrics { .. } => Self::VICTORIA_METRICS,
-        }
-    }
 }
 
 /// Unit of the timestamps; the server is told with `precision=`.

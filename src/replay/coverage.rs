@@ -134,6 +134,17 @@ impl Coverage {
         })
     }
 
+    /// Why nothing may be written at all, where [`range`](Self::range) is empty: the first bound that leaves something
+    /// when it is taken away.
+    pub fn why_nothing(&self) -> Why {
+        let mut wider = Self { limits: Limits { counted_from_ms: None, ..self.limits }, ..self.clone() };
+        if wider.range().is_some() {
+            return Why::CountedByRun;
+        }
+        wider.limits.period = Range::ALL;
+        if wider.range().is_some() { Why::OutsidePeriod } else { Why::AfterInput }
+    }
+
     /// What has to be deleted before these windows are written: ranges of windows by kind, without what stays.
     pub(super) fn deletions(&self) -> impl Iterator<Item = (WindowKind, Vec<Range>)> {
         [WindowKind::Node, WindowKind::Bucket].into_iter().filter_map(|kind| {
@@ -192,6 +203,22 @@ mod tests {
         assert_eq!(coverage.why_not(&node(140_000)), None);
         assert_eq!(coverage.why_not(&node(150_000)), Some(Why::CountedByRun));
         assert_eq!(coverage.range(), Some(Range { from_ms: 120_000, until_ms: 150_000 }));
+    }
+
+    #[test]
+    fn nothing_has_a_reason() {
+        let period = Range { from_ms: 900_000, until_ms: i64::MAX };
+        for (watermark_ms, limits, why) in [
+            (130_000, FREE, Why::AfterInput),
+            (500_000, Limits { counted_from_ms: Some(100_000), ..FREE }, Why::CountedByRun),
+            (130_000, Limits { counted_from_ms: Some(100_000), ..FREE }, Why::AfterInput),
+            (500_000, Limits { period, ..FREE }, Why::OutsidePeriod),
+            (500_000, Limits { period, counted_from_ms: Some(100_000) }, Why::OutsidePeriod),
+        ] {
+            let coverage = coverage(100_000, watermark_ms, limits);
+            assert_eq!(coverage.range(), None, "{limits:?}");
+            assert_eq!(coverage.why_nothing(), why, "{limits:?}");
+        }
     }
 
     #[test]

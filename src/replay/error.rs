@@ -26,6 +26,15 @@ pub enum ReplayError {
          newer ones too"
     )]
     NothingWhole,
+    /// The store has all of it.
+    #[error(
+        "`run` on this host counted all of these lines: nothing was written; `rgwlens resend` sends an output again what \
+         the store has of them, and --replace, with the daemon stopped, counts them anew"
+    )]
+    CountedByRun,
+    /// Nothing of it was asked for.
+    #[error("none of these lines is between --since and --until: nothing was written")]
+    OutsidePeriod,
     /// Points are there.
     #[error(
         "{place} already has points of this cluster, node and log in this range ({found}): nothing was written; \

@@ -23,7 +23,7 @@ use crate::{
 
 pub use coverage::{Coverage, LeftOut, Why};
 pub use error::ReplayError;
-pub use place::{InfluxPlace, LinesPlace, Place, StorePlace};
+pub use place::{InfluxPlace, LinesPlace, Parts, Place, StorePlace};
 
 /// What is replayed, and how it is counted.
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ pub trait Progress {
 /// Reads everything, final or not, and hands all parts to `place`: for looking at, not for keeping.
 pub fn read_all(
     input: &Input,
-    place: &mut impl Place,
+    place: &mut impl Parts,
     progress: &mut impl Progress,
 ) -> Result<Outcome, ReplayError> {
     let mut sink = write::Writer::everything(std::slice::from_mut(place));
@@ -113,7 +113,13 @@ pub fn replay<P: Place>(
         return Err(ReplayError::NothingFits { lines: totals.lines });
     }
     let coverage = Coverage::new(&scan, &input.settings.windows, limits);
-    let Some(range) = coverage.range() else { return Err(ReplayError::NothingWhole) };
+    let Some(range) = coverage.range() else {
+        return Err(match coverage.why_nothing() {
+            Why::CountedByRun => ReplayError::CountedByRun,
+            Why::OutsidePeriod => ReplayError::OutsidePeriod,
+            _ => ReplayError::NothingWhole,
+        });
+    };
     let mut keep = BTreeSet::new();
     for place in places.iter_mut() {
         match mode {

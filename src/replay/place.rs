@@ -17,29 +17,50 @@ use crate::{
     store::{Range, Reader, Store, Stream},
 };
 
-/// A place for parts.
-pub trait Place {
+/// Takes parts.
+pub trait Parts {
+    /// Takes these.
+    fn write(&mut self, parts: &[Part]) -> Result<(), ReplayError>;
+
+    /// There are no more: everything has to be safe after this. Adds what went wrong with single points.
+    fn finish(&mut self, outcome: &mut Outcome) -> Result<(), ReplayError>;
+}
+
+/// A place that keeps parts, and can be asked what it has.
+pub trait Place: Parts {
     /// What to call it.
     fn name(&self) -> String;
+
     /// What it has of the stream in this range, in words; `None` for nothing.
     fn find(&mut self, range: Range) -> Result<Option<String>, ReplayError>;
+
     /// Lines it has of the stream, by the start of windows of this length.
     fn lines_by_window(
         &mut self,
         range: Range,
         length_ms: i64,
     ) -> Result<BTreeMap<TimestampMs, u64>, ReplayError>;
+
     /// Deletes windows of the stream that begin in these ranges.
     fn delete(&mut self, kind: WindowKind, ranges: &[Range]) -> Result<(), ReplayError>;
-    /// Before windows are written in place.
-    fn make_room(&mut self, kind: WindowKind, ranges: &[Range]) -> Result<(), ReplayError>;
-    /// Takes parts.
-    fn write(&mut self, parts: &[Part]) -> Result<(), ReplayError>;
-    /// There are no more: everything has to be safe after this. Adds what went wrong with single points.
-    fn finish(&mut self, outcome: &mut Outcome) -> Result<(), ReplayError>;
+
+    /// Before windows are written in place: most places need nothing, since a point of one identity replaces itself.
+    fn make_room(&mut self, _kind: WindowKind, _ranges: &[Range]) -> Result<(), ReplayError> {
+        Ok(())
+    }
 }
 
-impl<P: Place + ?Sized> Place for Box<P> {
+impl Parts for Box<dyn Place> {
+    fn write(&mut self, parts: &[Part]) -> Result<(), ReplayError> {
+        (**self).write(parts)
+    }
+
+    fn finish(&mut self, outcome: &mut Outcome) -> Result<(), ReplayError> {
+        (**self).finish(outcome)
+    }
+}
+
+impl Place for Box<dyn Place> {
     fn name(&self) -> String {
         (**self).name()
     }
@@ -63,14 +84,6 @@ impl<P: Place + ?Sized> Place for Box<P> {
     fn make_room(&mut self, kind: WindowKind, ranges: &[Range]) -> Result<(), ReplayError> {
         (**self).make_room(kind, ranges)
     }
-
-    fn write(&mut self, parts: &[Part]) -> Result<(), ReplayError> {
-        (**self).write(parts)
-    }
-
-    fn finish(&mut self, outcome: &mut Outcome) -> Result<(), ReplayError> {
-        (**self).finish(outcome)
-    }
 }
 
 /// Lines of line protocol to a writer: all windows, nothing asked.
@@ -89,31 +102,7 @@ impl<W: Write> LinesPlace<W> {
     }
 }
 
-impl<W: Write> Place for LinesPlace<W> {
-    fn name(&self) -> String {
-        "standard output".into()
-    }
-
-    fn find(&mut self, _range: Range) -> Result<Option<String>, ReplayError> {
-        Ok(None)
-    }
-
-    fn lines_by_window(
-        &mut self,
-        _range: Range,
-        _length_ms: i64,
-    ) -> Result<BTreeMap<TimestampMs, u64>, ReplayError> {
-        Ok(BTreeMap::new())
-    }
-
-    fn delete(&mut self, _kind: WindowKind, _ranges: &[Range]) -> Result<(), ReplayError> {
-        Ok(())
-    }
-
-    fn make_room(&mut self, _kind: WindowKind, _ranges: &[Range]) -> Result<(), ReplayError> {
-        Ok(())
-    }
-
+impl<W: Write> Parts for LinesPlace<W> {
     fn write(&mut self, parts: &[Part]) -> Result<(), ReplayError> {
         for part in parts {
             write_points(part, &Tags::default(), Some(&self.event_fields), &mut self.encoder);
@@ -178,7 +167,9 @@ impl Place for StorePlace {
     fn make_room(&mut self, kind: WindowKind, ranges: &[Range]) -> Result<(), ReplayError> {
         self.delete(kind, ranges)
     }
+}
 
+impl Parts for StorePlace {
     fn write(&mut self, parts: &[Part]) -> Result<(), ReplayError> {
         self.waiting.extend_from_slice(parts);
         if self.waiting.len() >= PARTS { self.flush() } else { Ok(()) }
@@ -291,12 +282,9 @@ impl Place for InfluxPlace {
         }
         Ok(())
     }
+}
 
-    /// A point of the same identity replaces itself.
-    fn make_room(&mut self, _kind: WindowKind, _ranges: &[Range]) -> Result<(), ReplayError> {
-        Ok(())
-    }
-
+impl Parts for InfluxPlace {
     fn write(&mut self, parts: &[Part]) -> Result<(), ReplayError> {
         for part in parts {
             self.batch.add_window(part, &self.stream.tags);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::ControlFlow};
 
-use super::{Coverage, LeftOut, Outcome, Place, ReplayError, Why};
+use super::{Coverage, LeftOut, Outcome, Parts, ReplayError, Why};
 use crate::{
     follow::Files,
     pipeline::Sink,
@@ -20,7 +20,7 @@ pub(super) struct Writer<'a, P> {
     incidents: Vec<String>,
 }
 
-impl<'a, P: Place> Writer<'a, P> {
+impl<'a, P: Parts> Writer<'a, P> {
     pub(super) fn everything(places: &'a mut [P]) -> Self {
         Self { places, coverage: None, parts: 0, left_out: BTreeMap::new(), incidents: Vec::new() }
     }
@@ -90,7 +90,7 @@ fn runs(left_out: &BTreeMap<(WindowKind, TimestampMs), (i64, Why, u64)>) -> Vec<
     runs
 }
 
-impl<P: Place> Sink<Files> for Writer<'_, P> {
+impl<P: Parts> Sink<Files> for Writer<'_, P> {
     type Error = ReplayError;
 
     fn turn(

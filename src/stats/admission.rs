@@ -1,10 +1,14 @@
 //! Which buckets are series of their own: a stranger can invent bucket names without end, but not successes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{cmp::Reverse, collections::BTreeSet};
 
+use foldhash::fast::FixedState;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{AdmissionSettings, Contents, OTHER, Table, UNKNOWN_BUCKET, series::counter, tally::NO_BUCKET};
+use super::{
+    AdmissionSettings, Contents, OTHER, Table, UNKNOWN_BUCKET, family::Limited, series::counter,
+    tally::NO_BUCKET,
+};
 use crate::point::TimestampMs;
 
 /// The last success of a bucket is remembered to the hour, so that a busy bucket is not written anew every minute.
@@ -17,11 +21,25 @@ const GRAIN_MS: i64 = 3_600_000;
 pub struct Admission {
     settings: AdmissionSettings,
     always: BTreeSet<Vec<u8>>,
-    /// Bucket and the end of the hour of its last success.
-    admitted: BTreeMap<Vec<u8>, TimestampMs>,
+    admitted: hashbrown::HashMap<Vec<u8>, Admitted, FixedState>,
     /// Buckets whose entry changed since [`take_changes`](Self::take_changes).
     changed: BTreeSet<Vec<u8>>,
     seed: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Admitted {
+    /// The end of the hour of its last success.
+    last_ms: TimestampMs,
+    /// Start of the window that admitted it; the beginning of time for what a store kept.
+    since_ms: TimestampMs,
+}
+
+/// What a window counted for one name.
+#[derive(Clone, Copy, Default)]
+struct Total {
+    requests: u64,
+    successes: u64,
 }
 
 impl Admission {
@@ -33,7 +51,10 @@ impl Admission {
 
     /// Goes on with what the store has.
     pub fn restore(&mut self, admitted: impl IntoIterator<Item = (String, TimestampMs)>) {
-        self.admitted.extend(admitted.into_iter().map(|(name, until)| (name.into_bytes(), until)));
+        let entry = |(name, last_ms): (String, _)| {
+            (name.into_bytes(), Admitted { last_ms, since_ms: TimestampMs::MIN })
+        };
+        self.admitted.extend(admitted.into_iter().map(entry));
     }
 
     /// Entries that changed: bucket, and its new value or `None` where it was dropped.
@@ -41,8 +62,8 @@ impl Admission {
         std::mem::take(&mut self.changed)
             .into_iter()
             .map(|name| {
-                let until = self.admitted.get(&name).copied();
-                (String::from_utf8_lossy(&name).into_owned(), until)
+                let last_ms = self.admitted.get(&name).map(|admitted| admitted.last_ms);
+                (String::from_utf8_lossy(&name).into_owned(), last_ms)
             })
             .collect()
     }
@@ -57,75 +78,107 @@ impl Admission {
         self.admitted.is_empty()
     }
 
-    pub(super) fn is_admitted(&self, name: &[u8]) -> bool {
+    /// How many names a window may hold before it should ask for [`limit_candidates`](Self::limit_candidates): often
+    /// enough to bound memory, seldom enough that it costs nothing.
+    pub(super) fn names(&self) -> usize {
+        self.settings.candidates.saturating_mul(2).saturating_add(self.admitted.len())
+    }
+
+    fn is_admitted(&self, name: &[u8]) -> bool {
         self.admitted.contains_key(name) || self.always.contains(name)
     }
 
+    /// Whether a name may be told apart in a window that is open: it was admitted by a window up to `settled_ms`, or its
+    /// rank is not above `highest`. What later windows decided does not count, since how much of this one was read by
+    /// then is chance.
+    pub(super) fn is_candidate(&self, name: &[u8], highest: u64, settled_ms: TimestampMs) -> bool {
+        self.rank(name) <= highest || self.is_settled(name, settled_ms)
+    }
+
+    fn is_settled(&self, name: &[u8], settled_ms: TimestampMs) -> bool {
+        self.admitted.get(name).is_some_and(|admitted| admitted.since_ms <= settled_ms)
+            || self.always.contains(name)
+    }
+
     /// A name's place among candidates: the smaller stays longer.
-    pub(super) fn rank(&self, name: &[u8]) -> u64 {
+    fn rank(&self, name: &[u8]) -> u64 {
         xxh3_64_with_seed(name, self.seed)
     }
 
-    /// Forgets candidates of an open window beyond the limit: their counts go to `_unknown_`. Gives the highest rank
-    /// that still is one, if any had to go.
-    pub(super) fn limit_candidates(&self, contents: Contents) -> (Contents, Option<u64>) {
+    /// Forgets candidates of a window beyond the limit: their counts go to `_unknown_`. Gives the highest rank that
+    /// still is one, if any had to go. Who is among the smallest in the end was so all the time, and lost nothing.
+    pub(super) fn limit_candidates(&self, contents: Contents, settled_ms: TimestampMs) -> Limited {
         if contents.names.len() <= self.settings.candidates {
             return (contents, None);
         }
-        let reserved = |name: &[u8]| [NO_BUCKET, UNKNOWN_BUCKET, OTHER].iter().any(|r| r.as_bytes() == name);
-        let mut ranks: Vec<u64> = contents
-            .names
-            .iter()
-            .filter(|name| !self.is_admitted(name) && !reserved(name))
-            .map(|name| self.rank(name))
-            .collect();
+        let is_candidate = |name: &[u8]| !is_reserved(name) && !self.is_settled(name, settled_ms);
+        let names = contents.names.iter();
+        let mut ranks: Vec<u64> =
+            names.filter(|name| is_candidate(name)).map(|name| self.rank(name)).collect();
         if ranks.len() <= self.settings.candidates {
             return (contents, None);
         }
-        let (_, highest, _) = ranks.select_nth_unstable(self.settings.candidates.max(1) - 1);
-        let highest = *highest;
-        let keep = |name: &[u8]| reserved(name) || self.rank(name) <= highest || self.is_admitted(name);
-        let contents = contents.rename(|name| if keep(name) { name.to_vec() } else { UNKNOWN_BUCKET.into() });
-        (contents, Some(highest))
+        let highest = match self.settings.candidates.checked_sub(1) {
+            Some(last) => *ranks.select_nth_unstable(last).1,
+            None => 0,
+        };
+        let goes = |name: &[u8]| is_candidate(name) && self.rank(name) > highest;
+        (contents.relabel(|_, name| goes(name).then_some(UNKNOWN_BUCKET)), Some(highest))
     }
 
     /// Labels a closed window's buckets: by their own names, `_unknown_` or `_other_`; and admits.
-    pub(super) fn close(&mut self, contents: Contents, start_ms: TimestampMs) -> Contents {
-        let mut totals: HashMap<&[u8], (u64, u64)> = HashMap::new();
+    pub(super) fn close(
+        &mut self,
+        contents: Contents,
+        start_ms: TimestampMs,
+        settled_ms: TimestampMs,
+    ) -> Contents {
+        let (contents, _) = self.limit_candidates(contents, settled_ms);
+        let mut totals = vec![Total::default(); contents.names.len()];
         for series in contents.series.iter().filter(|s| s.key.table() == Some(Table::Bucket)) {
-            let Some(name) = contents.names.get(series.key.name() as usize) else { continue };
-            let total = totals.entry(name).or_default();
-            total.0 += series.requests();
-            total.1 += series.counters[counter::SUCCESSES];
+            let total = &mut totals[series.key.name() as usize];
+            total.requests = total.requests.saturating_add(series.requests());
+            total.successes = total.successes.saturating_add(series.counters[counter::SUCCESSES]);
         }
-        for reserved in [NO_BUCKET, UNKNOWN_BUCKET, OTHER] {
-            totals.remove(reserved.as_bytes());
-        }
-        // Most requests first, then by name: the order in which places are given away.
-        let mut ranked: Vec<(&[u8], (u64, u64))> = totals.into_iter().collect();
-        ranked.sort_by(|(a, (x, _)), (b, (y, _))| y.cmp(x).then(a.cmp(b)));
+        let name = |number: &usize| &*contents.names[*number];
+        let mut ranked: Vec<usize> = (0..totals.len()).filter(|number| !is_reserved(name(number))).collect();
+        // The order in which places are given away: listed ones, then most requests first, then by name: the names are
+        // sorted, and the sort is stable.
+        ranked.sort_by_key(|number| (!self.always.contains(name(number)), Reverse(totals[*number].requests)));
         self.expire(start_ms);
-        self.admit(&ranked, start_ms);
-        let mut labels: HashMap<Vec<u8>, &'static str> = HashMap::new();
-        let mut places = self.settings.per_window;
-        for (name, (_, successes)) in ranked {
-            if !self.is_admitted(name) {
-                labels.insert(name.into(), if successes > 0 { OTHER } else { UNKNOWN_BUCKET });
-            } else if places == 0 {
-                labels.insert(name.into(), OTHER);
-            } else {
-                places -= 1;
-            }
+        for number in ranked.iter().filter(|number| totals[**number].successes > 0) {
+            self.admit(name(number), start_ms);
         }
-        contents.relabel(|name| labels.get(name).map_or_else(|| name.to_vec(), |label| (*label).into()))
+        let mut labels = vec![None; totals.len()];
+        let mut places = self.settings.per_window;
+        for number in ranked {
+            labels[number] = match self.is_admitted(name(&number)) {
+                true if places > 0 => {
+                    places -= 1;
+                    None
+                }
+                false if totals[number].successes == 0 => Some(UNKNOWN_BUCKET),
+                _ => Some(OTHER),
+            };
+        }
+        contents.settle().relabel(|number, _| labels[number])
+    }
+
+    /// The clock was put back: what was admitted after `now_ms` counts from now on.
+    pub(super) fn restart(&mut self, now_ms: TimestampMs) {
+        let last_ms = end_of_hour(now_ms);
+        for (name, admitted) in self.admitted.iter_mut().filter(|(_, admitted)| admitted.last_ms > last_ms) {
+            *admitted = Admitted { last_ms, since_ms: TimestampMs::MIN };
+            self.changed.insert(name.clone());
+        }
     }
 
     /// Drops those whose last success is too long ago.
-    fn expire(&mut self, now_ms: TimestampMs) {
+    fn expire(&mut self, start_ms: TimestampMs) {
         let keep_ms = self.settings.keep_ms;
         let changed = &mut self.changed;
-        self.admitted.retain(|name, last| {
-            let keep = last.saturating_add(keep_ms) >= now_ms;
+        self.admitted.retain(|name, admitted| {
+            let keep = admitted.last_ms.saturating_add(keep_ms) >= start_ms;
             if !keep {
                 changed.insert(name.clone());
             }
@@ -133,18 +186,25 @@ impl Admission {
         });
     }
 
-    fn admit(&mut self, ranked: &[(&[u8], (u64, u64))], start_ms: TimestampMs) {
-        let last = start_ms.div_euclid(GRAIN_MS).saturating_add(1).saturating_mul(GRAIN_MS);
-        for (name, (_, successes)) in ranked {
-            if *successes == 0 {
-                continue;
+    fn admit(&mut self, name: &[u8], start_ms: TimestampMs) {
+        let last_ms = end_of_hour(start_ms);
+        let full = self.admitted.len() >= self.settings.admitted;
+        match self.admitted.get_mut(name) {
+            Some(known) if known.last_ms >= last_ms => return,
+            Some(known) => known.last_ms = last_ms,
+            None if full || self.always.contains(name) => return,
+            None => {
+                self.admitted.insert(name.to_vec(), Admitted { last_ms, since_ms: start_ms });
             }
-            match self.admitted.get(*name) {
-                Some(known) if *known >= last => continue,
-                None if self.admitted.len() >= self.settings.admitted => continue,
-                _ => self.admitted.insert(name.to_vec(), last),
-            };
-            self.changed.insert(name.to_vec());
         }
+        self.changed.insert(name.to_vec());
     }
+}
+
+fn is_reserved(name: &[u8]) -> bool {
+    [NO_BUCKET, UNKNOWN_BUCKET, OTHER].iter().any(|reserved| reserved.as_bytes() == name)
+}
+
+fn end_of_hour(time_ms: TimestampMs) -> TimestampMs {
+    time_ms.div_euclid(GRAIN_MS).saturating_add(1).saturating_mul(GRAIN_MS)
 }

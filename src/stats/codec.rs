@@ -3,7 +3,10 @@
 //!
 //! A reader of a later version must read these: change the first byte when the layout changes.
 
-use super::{Contents, Event, Key, Series, Verdict, histogram::Count};
+use super::{
+    Contents, Event, Key, Series, Verdict,
+    histogram::{Bucket, Count, HIGHEST_BUCKET},
+};
 use crate::access_log::{Class, Operation};
 
 /// The layout written below.
@@ -43,21 +46,25 @@ impl Contents {
         }
     }
 
-    /// From bytes; never panics, whatever they are.
+    /// From bytes. Never panics, whatever they are, and what it gives keeps every promise that counted contents keep:
+    /// nobody after it has to ask.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader { bytes, at: 0 };
         match reader.byte()? {
             LAYOUT => {}
             layout => return Err(DecodeError::Layout(layout)),
         }
-        let names = reader.many(1, |r| Ok(r.bytes()?.into()))?;
-        let mut before = 0u64;
+        let names: Vec<Box<[u8]>> = reader.many(1, |r| Ok(r.bytes()?.into()))?;
+        reader.expect(names.is_sorted_by(|a, b| a < b))?;
+        let mut before = None;
         let series = reader.many(3, |r| {
-            let difference = r.number()?;
-            before = before.checked_add(difference).ok_or_else(|| r.damaged())?;
-            let series = r.series(Key::from_bits(before))?;
-            let named = !series.key.has_name() || (series.key.name() as usize) < names.len();
-            if named { Ok(series) } else { Err(r.damaged()) }
+            let step = r.number()?;
+            let bits = before.unwrap_or(0u64).checked_add(step).ok_or_else(|| r.damaged())?;
+            r.expect(before.is_none() || step > 0)?;
+            before = Some(bits);
+            let series = r.series(Key::from_bits(bits))?;
+            r.expect(!series.key.has_name() || (series.key.name() as usize) < names.len())?;
+            Ok(series)
         })?;
         let events = reader.many(20, Reader::event)?;
         if reader.at != bytes.len() {
@@ -141,6 +148,10 @@ impl<'a> Reader<'a> {
         DecodeError::Damaged(self.at)
     }
 
+    fn expect(&self, sound: bool) -> Result<(), DecodeError> {
+        if sound { Ok(()) } else { Err(self.damaged()) }
+    }
+
     fn byte(&mut self) -> Result<u8, DecodeError> {
         let byte = *self.bytes.get(self.at).ok_or_else(|| self.damaged())?;
         self.at += 1;
@@ -151,7 +162,9 @@ impl<'a> Reader<'a> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
+            let bits = u64::from(byte & 0x7f);
+            self.expect(bits << shift >> shift == bits)?;
+            value |= bits << shift;
             if byte < 0x80 {
                 return Ok(value);
             }
@@ -184,21 +197,18 @@ impl<'a> Reader<'a> {
         mut one: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Vec<T>, DecodeError> {
         let count: usize = self.small()?;
-        if count > (self.bytes.len() - self.at) / least {
-            return Err(self.damaged());
-        }
+        self.expect(count <= (self.bytes.len() - self.at) / least)?;
         (0..count).map(|_| one(self)).collect()
     }
 
     fn series(&mut self, key: Key) -> Result<Series, DecodeError> {
         let mut series = Series::new(key);
         let present = self.number()?;
-        if present >> series.counters.len() != 0 {
-            return Err(self.damaged());
-        }
+        self.expect(present >> series.counters.len() == 0)?;
         for (i, counter) in series.counters.iter_mut().enumerate() {
             if present & 1 << i != 0 {
                 *counter = self.number()?;
+                self.expect(*counter > 0)?;
             }
         }
         let latency = &mut series.latency;
@@ -206,21 +216,21 @@ impl<'a> Reader<'a> {
         if counts == 0 {
             return Ok(series);
         }
-        if counts > self.bytes.len() - self.at {
-            return Err(self.damaged());
-        }
+        self.expect(counts <= self.bytes.len() - self.at)?;
         latency.sum_ms = self.number()?;
         latency.min_ms = self.small()?;
         latency.max_ms = self.small()?;
-        let mut before = 0u16;
-        for _ in 0..counts {
+        self.expect(latency.min_ms <= latency.max_ms)?;
+        let mut before = 0;
+        for i in 0..counts {
             let number = self.number()?;
-            let step = u16::try_from(number >> 1).map_err(|_| self.damaged())?;
-            let bucket = before.checked_add(step).ok_or_else(|| self.damaged())?;
+            let step = number >> 1;
+            self.expect((i == 0 || step > 0) && step <= u64::from(HIGHEST_BUCKET - before))?;
+            before += step as Bucket;
             let count: u32 = if number & 1 == 1 { self.small()? } else { 1 };
+            self.expect(count > number as u32 & 1)?;
             latency.count += u64::from(count);
-            latency.counts.push(Count { bucket, count });
-            before = bucket;
+            latency.counts.push(Count { bucket: before, count });
         }
         Ok(series)
     }
@@ -235,7 +245,10 @@ impl<'a> Reader<'a> {
         let status = u16::try_from(status >> 1).map_err(|_| self.damaged())?;
         let verdict = match self.number()? {
             0 => None,
-            number => Some(*Verdict::ALL.get(number as usize - 1).ok_or_else(|| self.damaged())?),
+            number => {
+                let number = usize::try_from(number - 1).map_err(|_| self.damaged())?;
+                Some(*Verdict::ALL.get(number).ok_or_else(|| self.damaged())?)
+            }
         };
         Ok(Event {
             time_ms,

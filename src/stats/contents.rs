@@ -77,26 +77,33 @@ impl Contents {
         *self = Self::new(&names, series, events);
     }
 
-    /// The same with every name replaced by what `label` says; series that get one name are merged.
-    pub fn rename(self, mut label: impl FnMut(&[u8]) -> Vec<u8>) -> Self {
+    /// The same with names replaced where `label` says by what, from a name's number and itself; series that get one name
+    /// are merged.
+    pub(super) fn relabel(self, label: impl Fn(usize, &[u8]) -> Option<&'static str>) -> Self {
+        let numbered = self.names.iter().enumerate();
+        let labels: Vec<Option<&str>> = numbered.map(|(number, name)| label(number, name)).collect();
+        if labels.iter().all(Option::is_none) {
+            return self;
+        }
         let mut names = Names::default();
-        let number: Vec<u32> = self.names.iter().map(|name| names.intern(&label(name))).collect();
+        let new = self.names.iter().zip(labels).map(|(name, label)| label.map_or(&**name, str::as_bytes));
+        let number: Vec<u32> = new.map(|name| names.intern(name)).collect();
         let series = renumber(self.series, &number);
         Self::new(&names, series, self.events)
     }
 
     /// The same for a window that closes: what only decided about names is dropped with it.
-    pub fn relabel(mut self, label: impl FnMut(&[u8]) -> Vec<u8>) -> Self {
-        for series in self.series.iter_mut().filter(|s| s.key.table() != Some(Table::Log)) {
+    pub(super) fn settle(mut self) -> Self {
+        for series in self.series.iter_mut().filter(|s| s.key.counts_requests()) {
             series.counters[counter::SUCCESSES] = 0;
         }
-        self.rename(label)
+        self
     }
 
     /// Requests counted in series of the node: each line counted once.
     pub fn node_requests(&self) -> u64 {
         let node = |s: &&Series| s.key.table() == Some(Table::Node);
-        self.series.iter().filter(node).map(Series::requests).sum()
+        self.series.iter().filter(node).map(Series::requests).fold(0, u64::saturating_add)
     }
 }
 

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use super::{
     Contents, Fragment, OpenWindow, Part, PartId, WindowKind,
+    closed::Closed,
+    lengths::Lengths,
     tally::{Context, Tally},
 };
 use crate::point::TimestampMs;
 
-/// Windows of late lines open at a time. Beyond it the one that is due first closes early: one part more, no loss.
-const LATE_WINDOWS: usize = 1024;
+/// Windows of late lines open at a time, where they are not held. Beyond it the oldest closes early: a log that is read
+/// after the time has passed it by is in order, so the oldest has what it will get. One part more at worst, no loss.
+const LATE_WINDOWS: usize = 128;
 
 /// Where a line belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,40 +21,54 @@ pub(super) enum Place {
     OnTime,
     /// Its window has closed.
     Late,
-    /// Its window has closed, and no number is left for one more part of it: as good as expired.
+    /// Its window begins in a future that the clock does not believe in: it must not wait for that.
+    Ahead,
+    /// No number is left for one more part of its window: as good as expired.
     Nowhere,
 }
+
+/// Contents made smaller, and the highest rank that is a candidate still, if any had to go.
+pub(super) type Limited = (Contents, Option<u64>);
 
 /// One window while it is open.
 #[derive(Debug)]
 pub(super) struct Window<T> {
     tally: T,
-    /// What was packed before: at commits, and when the tally was full.
+    /// Packed because the tally was full, and not handed out yet.
     packed: Contents,
+    /// Handed out as fragments.
+    stored: Contents,
     /// Candidates above this rank are none any more.
     highest_candidate: u64,
+    length_ms: i64,
     late_until_ms: Option<TimestampMs>,
 }
+
+/// By their start.
+type Windows<T> = BTreeMap<TimestampMs, Window<T>>;
 
 /// Windows of one length, aligned to the epoch.
 #[derive(Debug)]
 pub(super) struct Family<T> {
     kind: WindowKind,
-    length_ms: i64,
-    /// A changed length, and the boundary common to both from which on it counts.
-    next_length: Option<(TimestampMs, i64)>,
+    lengths: Lengths,
     lateness_ms: i64,
+    /// Late windows wait for the end of input.
+    hold_late: bool,
     /// Windows that begin before this are due: the watermark has passed their end by the lateness.
     boundary_ms: TimestampMs,
-    open: BTreeMap<TimestampMs, Window<T>>,
-    late: BTreeMap<TimestampMs, Window<T>>,
-    /// Stretches of time whose windows have closed, `[from, until)`, the current one last. More than one only where
-    /// the clock was wrong for a while.
-    closed: Vec<(TimestampMs, TimestampMs)>,
-    /// Windows that began before this may have been counted in part by a store that was lost: their parts have numbers
-    /// from `first_k` on.
-    fresh_until_ms: TimestampMs,
-    first_k: u32,
+    /// Nothing is due until the watermark gets here.
+    next_due_ms: TimestampMs,
+    open: Windows<T>,
+    /// Late windows that close by the watermark: few.
+    late: Windows<T>,
+    /// Late windows that wait for the end of input: as many as there are.
+    held: Windows<T>,
+    /// When the last late window that was opened closes. No two get the same time: it tells those of one start apart.
+    last_until_ms: TimestampMs,
+    closed: Closed,
+    /// Windows that began before this may have been counted in part by a store that was lost, and the id of this one.
+    fresh: Option<(TimestampMs, u64)>,
     /// The next part's number of windows that have late parts.
     next_k: BTreeMap<TimestampMs, u32>,
     /// `next_k` entries that changed since they were last asked for.
@@ -62,121 +79,135 @@ pub(super) struct Family<T> {
 
 /// What of a family survives a restart beside the fragments.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(super) struct FamilyState {
-    length_ms: i64,
-    next_length: Option<(TimestampMs, i64)>,
-    closed: Vec<(TimestampMs, TimestampMs)>,
-    fresh_until_ms: TimestampMs,
-    first_k: u32,
+    lengths: Lengths,
+    closed: Closed,
+    fresh: Option<(TimestampMs, u64)>,
 }
 
 impl<T: Tally> Family<T> {
-    pub(super) fn new(kind: WindowKind, length_ms: i64, lateness_ms: i64) -> Self {
+    pub(super) fn new(kind: WindowKind, length_ms: i64, lateness_ms: i64, hold_late: bool) -> Self {
         Self {
             kind,
-            length_ms,
-            next_length: None,
+            lengths: Lengths::new(length_ms),
             lateness_ms,
+            hold_late,
             boundary_ms: TimestampMs::MIN,
+            next_due_ms: TimestampMs::MIN,
             open: BTreeMap::new(),
             late: BTreeMap::new(),
-            closed: Vec::new(),
-            fresh_until_ms: TimestampMs::MIN,
-            first_k: 0,
+            held: BTreeMap::new(),
+            last_until_ms: TimestampMs::MIN,
+            closed: Closed::default(),
+            fresh: None,
             next_k: BTreeMap::new(),
             changed_k: Vec::new(),
             spare: Vec::new(),
         }
     }
 
-    /// Length of the windows at a time.
-    #[inline]
-    fn length_at(&self, time_ms: TimestampMs) -> i64 {
-        match self.next_length {
-            Some((from, length)) if time_ms >= from => length,
-            _ => self.length_ms,
-        }
-    }
-
     /// Start of the window that holds a time.
     #[inline]
     pub(super) fn start_of(&self, time_ms: TimestampMs) -> TimestampMs {
-        time_ms.saturating_sub(time_ms.rem_euclid(self.length_at(time_ms)))
+        self.lengths.start_of(time_ms)
     }
 
-    /// Windows that begin before this time may have been counted by a store that was lost.
+    /// Windows that begin before this time may have been counted by a store that was lost: parts of them get numbers of
+    /// this instance's own.
     pub(super) fn fresh_until(&mut self, time_ms: TimestampMs, instance: u64) {
-        self.fresh_until_ms = time_ms;
-        let quarter = (self.length_ms as u64 / 4).max(1);
-        self.first_k = (self.length_ms as u64 / 2 + instance % quarter) as u32;
+        self.fresh = Some((time_ms, instance));
     }
 
-    /// Tells the watermark, whenever it moves.
+    /// Whether something closes at this watermark.
     #[inline]
-    pub(super) fn observe(&mut self, watermark_ms: TimestampMs) {
-        let passed_ms = watermark_ms.saturating_sub(self.lateness_ms);
-        // Between two boundaries, which is nearly always, there is nothing to work out.
-        if passed_ms < self.boundary_ms || passed_ms >= self.boundary_ms.saturating_add(self.length_ms) {
-            self.boundary_ms = self.start_of(passed_ms);
-        }
+    pub(super) fn is_due(&self, watermark_ms: TimestampMs) -> bool {
+        watermark_ms >= self.next_due_ms
     }
 
     /// Where a line of the window that begins at `start_ms` belongs, by the lines before it and nothing else.
     #[inline]
-    pub(super) fn place(&self, start_ms: TimestampMs) -> Place {
-        if start_ms >= self.boundary_ms && !self.is_closed(start_ms) {
+    pub(super) fn place(&self, start_ms: TimestampMs, ahead: bool) -> Place {
+        if start_ms >= self.boundary_ms && !ahead && !self.closed.contains(start_ms) {
             return Place::OnTime;
         }
-        let last_k = self.length_at(start_ms) - 1;
+        let last_k = self.lengths.at(start_ms) - 1;
         let exhausted = self.next_k.get(&start_ms).is_some_and(|k| i64::from(*k) > last_k);
-        if exhausted { Place::Nowhere } else { Place::Late }
+        match exhausted {
+            true => Place::Nowhere,
+            false if ahead => Place::Ahead,
+            false => Place::Late,
+        }
     }
 
-    fn is_closed(&self, start_ms: TimestampMs) -> bool {
-        self.closed.iter().any(|(from, until)| (*from..*until).contains(&start_ms))
-    }
-
-    /// The tally of the window that begins at `start_ms`, opened if need be. `late_until_ms` for a late one.
+    /// The window that begins at `start_ms`, opened if need be.
     #[inline]
     pub(super) fn window(
         &mut self,
         start_ms: TimestampMs,
-        late_until_ms: Option<TimestampMs>,
+        place: Place,
+        watermark_ms: Option<TimestampMs>,
     ) -> &mut Window<T> {
-        let windows = if late_until_ms.is_some() { &mut self.late } else { &mut self.open };
+        if place != Place::OnTime {
+            return self.late_window(start_ms, watermark_ms);
+        }
+        let (spare, lengths) = (&mut self.spare, &self.lengths);
+        self.open.entry(start_ms).or_insert_with(|| Window::new(spare, lengths.at(start_ms), None))
+    }
+
+    #[cold]
+    fn late_window(&mut self, start_ms: TimestampMs, watermark_ms: Option<TimestampMs>) -> &mut Window<T> {
+        let length_ms = self.lengths.at(start_ms);
         let spare = &mut self.spare;
-        windows.entry(start_ms).or_insert_with(|| Window {
-            tally: spare.pop().unwrap_or_default(),
-            packed: Contents::default(),
-            highest_candidate: u64::MAX,
-            late_until_ms,
+        if self.hold_late {
+            let never = Some(TimestampMs::MAX);
+            return self.held.entry(start_ms).or_insert_with(|| Window::new(spare, length_ms, never));
+        }
+        self.late.entry(start_ms).or_insert_with(|| {
+            let due_ms = watermark_ms.unwrap_or(TimestampMs::MIN).saturating_add(self.lateness_ms);
+            self.last_until_ms = due_ms.max(self.last_until_ms.saturating_add(1));
+            self.next_due_ms = self.next_due_ms.min(self.last_until_ms);
+            Window::new(spare, length_ms, Some(self.last_until_ms))
         })
     }
 
-    /// Closes what the watermark has passed; `seal` has the last word on the contents.
+    /// Closes what the watermark has passed; `seal` has the last word on the contents of a window.
     pub(super) fn close_due(
         &mut self,
         watermark_ms: TimestampMs,
         seal: impl FnMut(Contents, TimestampMs) -> Contents,
         parts: &mut Vec<Part>,
     ) {
+        self.place_boundary(watermark_ms);
         let still_open = self.open.split_off(&self.boundary_ms);
         let closing = std::mem::replace(&mut self.open, still_open);
         if let Some(first) = closing.keys().next() {
-            self.mark_closed(*first, self.boundary_ms);
+            self.closed.add(*first, self.boundary_ms);
         }
-        let full = self.late.len() > LATE_WINDOWS;
-        let is_due =
-            |_: &TimestampMs, w: &mut Window<T>| w.late_until_ms.is_none_or(|until| until <= watermark_ms);
-        let mut late: Vec<_> = self.late.extract_if(.., is_due).collect();
-        if full {
-            late.extend(self.late.pop_first());
-        }
+        let late = self.take_due_late(watermark_ms);
         self.emit(closing.into_iter().chain(late), seal, parts);
-        if let Some((from, length)) = self.next_length
-            && self.boundary_ms >= from
-        {
-            (self.length_ms, self.next_length) = (length, None);
+        let end_ms = self.boundary_ms.saturating_add(self.lengths.at(self.boundary_ms));
+        let late_ms = self.late.values().filter_map(|window| window.late_until_ms).min();
+        self.next_due_ms = end_ms.saturating_add(self.lateness_ms).min(late_ms.unwrap_or(TimestampMs::MAX));
+    }
+
+    fn take_due_late(&mut self, watermark_ms: TimestampMs) -> Windows<T> {
+        let all = std::mem::take(&mut self.late).into_iter();
+        let (due, waiting) = all.partition(|(_, window)| window.late_until_ms <= Some(watermark_ms));
+        self.late = waiting;
+        due
+    }
+
+    /// Closes the oldest late window while there are too many.
+    #[cold]
+    pub(super) fn bound_late(
+        &mut self,
+        mut seal: impl FnMut(Contents, TimestampMs) -> Contents,
+        parts: &mut Vec<Part>,
+    ) {
+        while self.late.len() > LATE_WINDOWS {
+            let oldest = self.late.pop_first();
+            self.emit(oldest.into_iter(), &mut seal, parts);
         }
     }
 
@@ -187,18 +218,36 @@ impl<T: Tally> Family<T> {
         parts: &mut Vec<Part>,
     ) {
         let open = std::mem::take(&mut self.open);
-        let late = std::mem::take(&mut self.late);
-        if let (Some(first), Some(last)) = (open.keys().next(), open.keys().next_back()) {
-            self.mark_closed(*first, *last + self.length_at(*last));
-        }
+        let late = std::mem::take(&mut self.late).into_iter().chain(std::mem::take(&mut self.held));
+        self.mark_closed(&open);
         self.emit(open.into_iter().chain(late), seal, parts);
     }
 
-    /// Windows from `from` to `until` have closed: the current stretch grows.
-    fn mark_closed(&mut self, from: TimestampMs, until: TimestampMs) {
-        match self.closed.last_mut() {
-            Some(current) => *current = (current.0.min(from), current.1.max(until)),
-            None => self.closed.push((from, until)),
+    /// The clock was wrong, and was put right to `now_ms`: what lies after that closes now instead of waiting for its
+    /// time to come again, and what has closed stays so.
+    pub(super) fn restart(
+        &mut self,
+        now_ms: TimestampMs,
+        seal: impl FnMut(Contents, TimestampMs) -> Contents,
+        parts: &mut Vec<Part>,
+    ) {
+        let ahead = self.open.split_off(&now_ms.saturating_add(1));
+        let late = std::mem::take(&mut self.late);
+        self.mark_closed(&ahead);
+        self.emit(ahead.into_iter().chain(late), seal, parts);
+        self.last_until_ms = TimestampMs::MIN;
+        self.next_due_ms = TimestampMs::MIN;
+    }
+
+    fn place_boundary(&mut self, watermark_ms: TimestampMs) {
+        self.boundary_ms = self.start_of(watermark_ms.saturating_sub(self.lateness_ms));
+    }
+
+    fn mark_closed(&mut self, windows: &Windows<T>) {
+        if let (Some((first, _)), Some((last, window))) =
+            (windows.first_key_value(), windows.last_key_value())
+        {
+            self.closed.add(*first, last.saturating_add(window.length_ms));
         }
     }
 
@@ -208,62 +257,76 @@ impl<T: Tally> Family<T> {
         mut seal: impl FnMut(Contents, TimestampMs) -> Contents,
         parts: &mut Vec<Part>,
     ) {
-        for (start_ms, mut window) in closing {
-            window.packed.merge(window.tally.pack());
-            if self.spare.len() < 4 {
-                self.spare.push(window.tally);
+        for (start_ms, window) in closing {
+            let (length_ms, late) = (window.length_ms, window.late_until_ms.is_some());
+            let (contents, tally) = window.into_contents();
+            if self.spare.len() < SPARE {
+                self.spare.push(tally);
             }
-            if window.packed.is_empty() {
+            if contents.is_empty() {
                 continue;
             }
-            let k = self.number(start_ms, window.late_until_ms.is_some());
-            let id = PartId { kind: self.kind, start_ms, length_ms: self.length_at(start_ms), k };
-            parts.push(Part { id, contents: seal(window.packed, start_ms) });
+            let k = if late {
+                self.next_number(start_ms, length_ms)
+            } else {
+                self.first_number(start_ms, length_ms)
+            };
+            let id = PartId { kind: self.kind, start_ms, length_ms, k };
+            parts.push(Part { id, contents: seal(contents, start_ms) });
         }
     }
 
-    /// The number of the next part of a window. 0 is kept for the window as it closed on time.
-    fn number(&mut self, start_ms: TimestampMs, late: bool) -> u32 {
-        let fresh = start_ms < self.fresh_until_ms;
-        let on_time = if fresh { self.first_k } else { 0 };
-        let known = self.next_k.get(&start_ms).copied();
-        if !late && !fresh && known.is_none() {
-            return on_time;
+    /// The number of a window as it closes on time: 0, but where a store that was lost may have used that. Then one in
+    /// the third quarter of the window, by the instance, so that what several lost stores left does not meet either.
+    fn first_number(&self, start_ms: TimestampMs, length_ms: i64) -> u32 {
+        match self.fresh {
+            Some((until, instance)) if start_ms < until => {
+                let length = length_ms.unsigned_abs();
+                (length / 2 + instance % (length / 4).max(1)) as u32
+            }
+            _ => 0,
         }
-        let k = known.unwrap_or(if late { on_time + 1 } else { on_time });
-        self.next_k.insert(start_ms, k + 1);
+    }
+
+    /// The number of the next late part of a window. They begin after the number of the window on time, used or not.
+    fn next_number(&mut self, start_ms: TimestampMs, length_ms: i64) -> u32 {
+        let first = self.first_number(start_ms, length_ms);
+        let next = self.next_k.entry(start_ms).or_insert(first + 1);
+        let k = *next;
+        *next += 1;
         self.changed_k.push(start_ms);
         k
-    }
-
-    /// The clock was wrong, and was put right to `now_ms`: what closed in the wrong time stays closed, and closing
-    /// begins anew here.
-    pub(super) fn restart(&mut self, now_ms: TimestampMs) {
-        self.closed.retain(|(from, until)| from < until);
-        let start = self.start_of(now_ms);
-        self.closed.push((start, start));
     }
 
     /// What was counted in open windows since the last time.
     pub(super) fn fragments(
         &mut self,
-        limit: impl Fn(Contents) -> (Contents, Option<u64>),
+        limit: impl Fn(Contents, TimestampMs) -> Limited,
         fragments: &mut Vec<Fragment>,
     ) {
-        let ids: Vec<OpenWindow> = self.open_ids().collect();
-        for (id, window) in ids.into_iter().zip(self.open.values_mut().chain(self.late.values_mut())) {
-            if !window.tally.is_empty() {
-                fragments.push(Fragment { window: id, contents: window.pack(&limit) });
+        let kind = self.kind;
+        for (start_ms, window) in self.open.iter_mut().chain(&mut self.late).chain(&mut self.held) {
+            if let Some(contents) = window.hand_out(|contents| limit(contents, *start_ms)) {
+                fragments.push(Fragment { window: window.id(kind, *start_ms), contents });
             }
         }
     }
 
     /// Takes up a fragment that the store kept.
-    pub(super) fn resume(&mut self, fragment: Fragment, context: &Context<'_>) {
-        let OpenWindow { start_ms, late_until_ms, .. } = fragment.window;
-        let window = self.window(start_ms, late_until_ms);
+    pub(super) fn resume(
+        &mut self,
+        fragment: Fragment,
+        context: &Context<'_>,
+        limit: impl Fn(Contents, TimestampMs) -> Limited,
+    ) {
+        let OpenWindow { start_ms, length_ms, late_until_ms, .. } = fragment.window;
+        self.last_until_ms = self.last_until_ms.max(late_until_ms.unwrap_or(TimestampMs::MIN));
+        let windows = if late_until_ms.is_some() { &mut self.late } else { &mut self.open };
+        let window =
+            windows.entry(start_ms).or_insert_with(|| Window::new(&mut self.spare, length_ms, late_until_ms));
         window.tally.resume(&fragment.contents, context);
-        window.packed.merge(fragment.contents);
+        window.stored.merge(fragment.contents);
+        window.limit_stored(|contents| limit(contents, start_ms));
     }
 
     /// Numbers of windows with late parts that changed since the last time: start, next number.
@@ -285,58 +348,72 @@ impl<T: Tally> Family<T> {
     }
 
     pub(super) fn state(&self) -> FamilyState {
-        FamilyState {
-            length_ms: self.length_ms,
-            next_length: self.next_length,
-            closed: self.closed.clone(),
-            fresh_until_ms: self.fresh_until_ms,
-            first_k: self.first_k,
-        }
+        FamilyState { lengths: self.lengths.clone(), closed: self.closed.clone(), fresh: self.fresh }
     }
 
-    /// Goes on where a stored state left off. A length that was changed meanwhile counts from the first boundary that
-    /// both lengths have after `watermark_ms`: points of two lengths never stand at one time.
+    /// Goes on where a stored state left off. A length that was changed meanwhile counts from a boundary after
+    /// `watermark_ms`.
     pub(super) fn restore(&mut self, state: FamilyState, watermark_ms: TimestampMs) {
-        let wanted = self.length_ms;
-        self.length_ms = state.length_ms;
-        self.next_length = state.next_length;
+        let wanted_ms = self.lengths.at(TimestampMs::MAX);
+        self.lengths = state.lengths;
+        self.lengths.change(wanted_ms, watermark_ms);
         self.closed = state.closed;
-        self.fresh_until_ms = state.fresh_until_ms;
-        self.first_k = state.first_k;
-        self.observe(watermark_ms);
-        let last = self.next_length.map_or(self.length_ms, |(_, length)| length);
-        if last != wanted {
-            let both = self.length_ms / gcd(self.length_ms, wanted) * wanted;
-            let closed = self.closed.iter().map(|(_, until)| *until).max();
-            let after = closed.unwrap_or(watermark_ms).max(watermark_ms);
-            let from = after.saturating_sub(after.rem_euclid(both)).saturating_add(both);
-            self.next_length = (self.length_ms != wanted).then_some((from, wanted));
-        }
+        self.fresh = state.fresh;
+        self.place_boundary(watermark_ms);
     }
 
     /// Start of the oldest window that is open.
     pub(super) fn oldest_open(&self) -> Option<TimestampMs> {
-        let first = |windows: &BTreeMap<TimestampMs, Window<T>>| windows.keys().next().copied();
-        first(&self.open).into_iter().chain(first(&self.late)).min()
+        [&self.open, &self.late, &self.held]
+            .into_iter()
+            .filter_map(|windows| windows.keys().next().copied())
+            .min()
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&TimestampMs, &Window<T>)> {
+        self.open.iter().chain(&self.late).chain(&self.held)
     }
 
     /// Identities of all windows that are open.
     pub(super) fn open_ids(&self) -> impl Iterator<Item = OpenWindow> {
-        self.open.iter().chain(&self.late).map(|(start_ms, window)| OpenWindow {
-            kind: self.kind,
-            start_ms: *start_ms,
-            length_ms: self.length_at(*start_ms),
-            late_until_ms: window.late_until_ms,
-        })
+        self.all().map(|(start_ms, window)| window.id(self.kind, *start_ms))
     }
 
-    /// All windows that are open, with what was packed of them.
-    pub(super) fn open_windows(&self) -> impl Iterator<Item = &Window<T>> {
-        self.open.values().chain(self.late.values())
+    /// What was handed out as fragments of the windows that are open.
+    pub(super) fn stored(&self) -> impl Iterator<Item = &Contents> {
+        self.all().map(|(_, window)| &window.stored)
     }
 }
 
+#[cfg(test)]
+impl Family<super::tally::BucketTally> {
+    pub(super) fn names_held(&self) -> usize {
+        let held = |window: &Window<super::tally::BucketTally>| {
+            window.tally.names_held() + window.packed.names.len() + window.stored.names.len()
+        };
+        self.all().map(|(_, window)| held(window)).sum()
+    }
+}
+
+/// Tallies kept for windows to come: as many as are open in the ordinary course.
+const SPARE: usize = 4;
+
 impl<T: Tally> Window<T> {
+    fn new(spare: &mut Vec<T>, length_ms: i64, late_until_ms: Option<TimestampMs>) -> Self {
+        Self {
+            tally: spare.pop().unwrap_or_default(),
+            packed: Contents::default(),
+            stored: Contents::default(),
+            highest_candidate: u64::MAX,
+            length_ms,
+            late_until_ms,
+        }
+    }
+
+    fn id(&self, kind: WindowKind, start_ms: TimestampMs) -> OpenWindow {
+        OpenWindow { kind, start_ms, length_ms: self.length_ms, late_until_ms: self.late_until_ms }
+    }
+
     #[inline]
     pub(super) fn tally(&mut self) -> &mut T {
         &mut self.tally
@@ -346,30 +423,45 @@ impl<T: Tally> Window<T> {
         self.highest_candidate
     }
 
-    pub(super) fn packed(&self) -> &Contents {
-        &self.packed
-    }
-
-    /// Packs what the tally holds when that is enough.
+    /// Packs what the tally holds when that is enough, so that memory stays bounded between two commits.
     #[inline]
-    pub(super) fn pack_if_full(&mut self, limit: impl Fn(Contents) -> (Contents, Option<u64>)) {
-        if self.tally.is_full() {
+    pub(super) fn pack_if_full(&mut self, names: usize, limit: impl Fn(Contents) -> Limited) {
+        if self.tally.is_full(names) {
             self.pack(limit);
         }
     }
 
-    /// Packs what the tally holds, and gives a copy of that.
-    fn pack(&mut self, limit: impl Fn(Contents) -> (Contents, Option<u64>)) -> Contents {
-        let contents = self.tally.pack();
-        let mut packed = std::mem::take(&mut self.packed);
-        packed.merge(contents.clone());
-        let (packed, highest) = limit(packed);
+    #[cold]
+    fn pack(&mut self, limit: impl Fn(Contents) -> Limited) {
+        self.packed.merge(self.tally.pack());
+        let (packed, highest) = limit(std::mem::take(&mut self.packed));
         self.packed = packed;
         self.highest_candidate = highest.unwrap_or(u64::MAX).min(self.highest_candidate);
-        contents
     }
-}
 
-fn gcd(a: i64, b: i64) -> i64 {
-    if b == 0 { a } else { gcd(b, a % b) }
+    fn limit_stored(&mut self, limit: impl Fn(Contents) -> Limited) {
+        let (stored, highest) = limit(std::mem::take(&mut self.stored));
+        self.stored = stored;
+        self.highest_candidate = highest.unwrap_or(u64::MAX).min(self.highest_candidate);
+    }
+
+    /// A copy of what was counted since the last time; `None` for nothing.
+    fn hand_out(&mut self, limit: impl Fn(Contents) -> Limited) -> Option<Contents> {
+        if !self.tally.is_empty() {
+            self.pack(&limit);
+        }
+        if self.packed.is_empty() {
+            return None;
+        }
+        let contents = std::mem::take(&mut self.packed);
+        self.stored.merge(contents.clone());
+        self.limit_stored(limit);
+        Some(contents)
+    }
+
+    fn into_contents(mut self) -> (Contents, T) {
+        self.stored.merge(self.packed);
+        self.stored.merge(self.tally.pack());
+        (self.stored, self.tally)
+    }
 }

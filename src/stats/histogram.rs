@@ -21,6 +21,9 @@ const HALF: u32 = 128;
 /// The number of a histogram bucket, in the order of the values.
 pub type Bucket = u16;
 
+/// The bucket of [`HIGHEST_MS`].
+pub const HIGHEST_BUCKET: Bucket = 2011;
+
 /// The bucket of a latency.
 #[inline]
 pub fn bucket_of(ms: u32) -> Bucket {
@@ -74,8 +77,8 @@ impl Latency {
         }
         self.min_ms = if self.count == 0 { other.min_ms } else { self.min_ms.min(other.min_ms) };
         self.max_ms = self.max_ms.max(other.max_ms);
-        self.count += other.count;
-        self.sum_ms += other.sum_ms;
+        self.count = self.count.saturating_add(other.count);
+        self.sum_ms = self.sum_ms.saturating_add(other.sum_ms);
         self.counts = merge_counts(&self.counts, &other.counts);
     }
 
@@ -182,7 +185,8 @@ mod tests {
             assert!(last <= Some(bucket_of(ms)));
             last = Some(bucket_of(ms));
         }
-        assert_eq!(bucket_of(u32::MAX), bucket_of(HIGHEST_MS));
+        assert_eq!(bucket_of(u32::MAX), HIGHEST_BUCKET);
+        assert_eq!(bucket_of(HIGHEST_MS), HIGHEST_BUCKET);
     }
 
     #[test]

@@ -5,11 +5,13 @@
 //! becomes a [`Part`], which never changes; [`write_points`] says which points it stands for.
 
 mod admission;
+mod closed;
 mod codec;
 mod contents;
 mod event;
 mod family;
 pub mod histogram;
+mod lengths;
 mod names;
 mod part;
 mod points;
@@ -31,3 +33,6 @@ pub use series::{Counters, Key, SIZE_EDGES, Series, Size, Table, counter};
 pub use settings::{AdmissionSettings, EventSettings, Settings, SlowSettings, WindowSettings};
 pub use tally::{NO_BUCKET, OTHER, UNKNOWN_BUCKET};
 pub use windows::{Totals, Windows, WindowsState};
+
+#[cfg(test)]
+mod tests;

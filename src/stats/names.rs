@@ -1,29 +1,44 @@
 //! Names (buckets, upstreams) as small numbers.
 
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::OnceLock,
+};
+
 use hashbrown::HashTable;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Gives each distinct name a number, in the order of arrival. Names are bytes in one arena: nothing is allocated for a
-/// name that is known.
-#[derive(Clone, Debug, Default)]
+/// name that is known. The hashes are keyed anew in each process, so that nobody can invent names that collide; no order
+/// depends on them.
+#[derive(Clone, Debug)]
 pub struct Names {
+    seed: u64,
     arena: Vec<u8>,
     /// `ends[i]` is where name `i` ends in the arena; it begins where the one before ends.
     ends: Vec<u32>,
     table: HashTable<u32>,
 }
 
+impl Default for Names {
+    fn default() -> Self {
+        static SEED: OnceLock<u64> = OnceLock::new();
+        let seed = *SEED.get_or_init(|| RandomState::new().hash_one(0));
+        Self { seed, arena: Vec::new(), ends: Vec::new(), table: HashTable::new() }
+    }
+}
+
 impl Names {
     /// The number of a name, new or known.
     pub fn intern(&mut self, name: &[u8]) -> u32 {
-        let hash = xxh3_64(name);
+        let hash = xxh3_64_with_seed(name, self.seed);
         self.find(name, hash).unwrap_or_else(|| self.insert(name, hash))
     }
 
     /// The number of a known name, or of a new one that is welcome: `welcome` is asked with how many there are.
     #[inline]
     pub fn find_or_insert(&mut self, name: &[u8], welcome: impl FnOnce(usize) -> bool) -> Option<u32> {
-        let hash = xxh3_64(name);
+        let hash = xxh3_64_with_seed(name, self.seed);
         self.find(name, hash).or_else(|| welcome(self.len()).then(|| self.insert(name, hash)))
     }
 
@@ -38,8 +53,8 @@ impl Names {
         let id = self.ends.len() as u32;
         self.arena.extend_from_slice(name);
         self.ends.push(self.arena.len() as u32);
-        let (arena, ends) = (&self.arena, &self.ends);
-        self.table.insert_unique(hash, id, |id| xxh3_64(slice(arena, ends, *id)));
+        let (arena, ends, seed) = (&self.arena, &self.ends, self.seed);
+        self.table.insert_unique(hash, id, |id| xxh3_64_with_seed(slice(arena, ends, *id), seed));
         id
     }
 

@@ -29,12 +29,12 @@ pub struct PartId {
 impl PartId {
     /// Timestamp of its points. `k` milliseconds into the window: no finer, since VictoriaMetrics keeps no finer.
     pub fn time_ms(&self) -> TimestampMs {
-        self.start_ms + i64::from(self.k)
+        self.start_ms.saturating_add(i64::from(self.k))
     }
 
     /// First moment after the window.
     pub fn end_ms(&self) -> TimestampMs {
-        self.start_ms + self.length_ms
+        self.start_ms.saturating_add(self.length_ms)
     }
 }
 

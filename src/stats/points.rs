@@ -163,10 +163,10 @@ fn write_latency(series: &Series, writer: &mut impl PointWriter) {
 }
 
 fn write_sizes(series: &Series, writer: &mut impl PointWriter) {
-    let mut total = 0;
+    let mut total = 0u64;
     let edges = SIZE_EDGES.iter().map(|(_, field)| *field).chain(["le_inf"]);
     for (field, count) in edges.zip(series.counters) {
-        total += count;
+        total = total.saturating_add(count);
         writer.integer(field, total);
     }
 }

@@ -131,6 +131,11 @@ impl Key {
         }
     }
 
+    /// Whether its counters are those of requests: all families but the lines and the sizes.
+    pub(super) fn counts_requests(self) -> bool {
+        !matches!(self.table(), Some(Table::Log | Table::Size) | None)
+    }
+
     /// The same with another name.
     pub const fn with_name(self, name: u32) -> Self {
         let mask = (u32::MAX as u64) << (2 * Self::SMALL_BITS);
@@ -172,7 +177,8 @@ impl Key {
     }
 }
 
-/// Additive integers of a series. Which of them mean something depends on the [`Table`].
+/// Additive integers of a series. Which of them mean something depends on the [`Table`]. They saturate: a client can
+/// announce a body of any length.
 pub type Counters = [u64; 9];
 
 /// Index into [`Counters`] of a series of requests (all tables but `Log` and `Size`).
@@ -221,13 +227,13 @@ impl Series {
 
     /// All requests: the outcomes are disjoint.
     pub fn requests(&self) -> u64 {
-        self.counters[counter::OK..=counter::ABORTED].iter().sum()
+        self.counters[counter::OK..=counter::ABORTED].iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// Adds the same series of another window or fragment.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.counters.iter_mut().zip(other.counters) {
-            *mine += theirs;
+            *mine = mine.saturating_add(theirs);
         }
         self.latency.merge(&other.latency);
     }

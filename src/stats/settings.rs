@@ -1,5 +1,7 @@
 //! What an operator can set about windows, classes of size, slowness, buckets and events.
 
+use crate::point::TimestampMs;
+
 /// All of it, validated.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
@@ -22,6 +24,13 @@ pub struct WindowSettings {
     pub bucket_ms: i64,
     /// How long after its end a window waits for lines written late (nginx's `flush=`), ms.
     pub lateness_ms: i64,
+}
+
+impl WindowSettings {
+    /// Windows of buckets that begin no later than this have closed before one that begins at `start_ms` opens.
+    pub(super) fn settled_before(&self, start_ms: TimestampMs) -> TimestampMs {
+        start_ms.saturating_sub(self.bucket_ms).saturating_sub(self.lateness_ms)
+    }
 }
 
 impl Default for WindowSettings {

@@ -11,7 +11,10 @@ use super::{
     histogram::{self, Bucket, Count, Latency},
     series::{SIZE_EDGES, counter},
 };
-use crate::access_log::{Class, Operation, Protocol, valid_bucket};
+use crate::{
+    access_log::{Class, Operation, Protocol, valid_bucket},
+    point::TimestampMs,
+};
 
 type HashMap<K, V> = hashbrown::HashMap<K, V, FixedState>;
 
@@ -25,6 +28,9 @@ pub const OTHER: &str = "_other_";
 /// Upstreams told apart in a window. They come from nginx's configuration: more of them is a mistake in it.
 const UPSTREAMS: usize = 256;
 
+/// Rows a tally of buckets holds before it wants to be packed: 12 MiB, and far from running out of numbers.
+const CELLS: usize = 1 << 17;
+
 /// Samples a tally holds before it wants to be packed: 16 MiB.
 const SAMPLES: usize = 4 << 20;
 
@@ -36,8 +42,8 @@ pub(super) trait Tally: Default {
     fn pack(&mut self) -> Contents;
     /// Nothing counted since the last time.
     fn is_empty(&self) -> bool;
-    /// It holds so much that it should be packed now.
-    fn is_full(&self) -> bool;
+    /// It holds so much that it should be packed now; `names` is how many names are enough.
+    fn is_full(&self, names: usize) -> bool;
     /// Goes on with a window of which this much was packed before a restart.
     fn resume(&mut self, packed: &Contents, context: &Context<'_>);
 }
@@ -48,6 +54,8 @@ pub(super) struct Context<'a> {
     pub(super) admission: &'a Admission,
     /// Names not admitted whose keyed hash is above this are not candidates in this window any more.
     pub(super) highest_candidate: u64,
+    /// Admissions by windows up to this one are settled before this one opens.
+    pub(super) settled_ms: TimestampMs,
 }
 
 /// The row of one series.
@@ -70,8 +78,7 @@ struct Rows {
 
 const BUCKET_BITS: u32 = 11;
 const ROWS: usize = 1 << (32 - BUCKET_BITS);
-const _: () = assert!(HIGHEST_BUCKET < 1 << BUCKET_BITS);
-const HIGHEST_BUCKET: u32 = 2011;
+const _: () = assert!(histogram::HIGHEST_BUCKET < 1 << BUCKET_BITS);
 
 impl Rows {
     /// A new row; the last one again when there are no numbers left (2 million: the owner packs long before).
@@ -88,8 +95,10 @@ impl Rows {
         let cell = &mut self.rows[row as usize];
         cell.counters[request.outcome as usize] += 1;
         cell.counters[counter::SLOW] += u64::from(request.slow);
-        cell.counters[counter::BYTES_IN] += request.bytes_in;
-        cell.counters[counter::BYTES_OUT] += request.bytes_out;
+        // What a client announces is its own word: it must not be able to wrap a sum.
+        cell.counters[counter::BYTES_IN] = cell.counters[counter::BYTES_IN].saturating_add(request.bytes_in);
+        cell.counters[counter::BYTES_OUT] =
+            cell.counters[counter::BYTES_OUT].saturating_add(request.bytes_out);
         cell.counters[counter::SUCCESSES] += u64::from(matches!(status, 200..=299 | 304));
         if request.outcome == Outcome::Ok
             && let Some(ms) = request.record.request_time_ms
@@ -165,19 +174,19 @@ impl Default for NodeTally {
 }
 
 impl NodeTally {
-    /// Counts a line that was rejected, with its reason.
-    pub(super) fn reject(&mut self, reason: &'static str) {
-        self.log[counter::LINES] += 1;
+    /// Counts lines that were rejected, with their reason.
+    pub(super) fn reject(&mut self, reason: &'static str, lines: u64) {
+        self.log[counter::LINES] += lines;
         match self.rejected.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, count)) => *count += 1,
-            None => self.rejected.push((reason, 1)),
+            Some((_, count)) => *count += lines,
+            None => self.rejected.push((reason, lines)),
         }
     }
 
-    /// Counts a line that is older than what is kept.
-    pub(super) fn expire(&mut self) {
-        self.log[counter::LINES] += 1;
-        self.log[counter::EXPIRED] += 1;
+    /// Counts lines that are older than what is kept.
+    pub(super) fn expire(&mut self, lines: u64) {
+        self.log[counter::LINES] += lines;
+        self.log[counter::EXPIRED] += lines;
     }
 
     /// Of the lines counted, one more was late.
@@ -189,11 +198,16 @@ impl NodeTally {
         let name = last_upstream(request.record.upstream_addr?);
         let id = self
             .upstream_names
-            .find_or_insert(name, |known| known < UPSTREAMS)
+            .find_or_insert(name, |known| known < UPSTREAMS && is_address(name))
             .unwrap_or_else(|| self.upstream_names.intern(OTHER.as_bytes()));
         let key = Key::upstream(id, request.class, request.size);
         Some(*self.upstream_rows.entry(key).or_insert_with(|| self.rows.add()))
     }
+}
+
+/// Whether a name can be an address that nginx knows a server by: one that cannot is a log format that does not fit.
+fn is_address(name: &[u8]) -> bool {
+    (1..=256).contains(&name.len()) && name.iter().all(u8::is_ascii_graphic)
 }
 
 /// The server that answered: the last one nginx tried. `a, b` after a retry, `a : b` after an internal redirect.
@@ -251,7 +265,7 @@ impl Tally for NodeTally {
         self.log == Counters::default() && self.events.is_empty()
     }
 
-    fn is_full(&self) -> bool {
+    fn is_full(&self, _names: usize) -> bool {
         self.rows.samples.len() >= SAMPLES
     }
 
@@ -283,6 +297,11 @@ pub(super) struct BucketTally {
 }
 
 impl BucketTally {
+    #[cfg(test)]
+    pub(super) fn names_held(&self) -> usize {
+        self.names.len()
+    }
+
     /// The number of a bucket's name; of `_unknown_` for names that no bucket can have, and for those that are no
     /// candidates any more.
     #[inline]
@@ -295,8 +314,7 @@ impl BucketTally {
             .find_or_insert(name, |_| {
                 is_tag(name)
                     && (context.highest_candidate == u64::MAX
-                        || admission.rank(name) <= context.highest_candidate
-                        || admission.is_admitted(name))
+                        || admission.is_candidate(name, context.highest_candidate, context.settled_ms))
             })
             .unwrap_or_else(|| self.names.intern(UNKNOWN_BUCKET.as_bytes()))
     }
@@ -365,8 +383,8 @@ impl Tally for BucketTally {
         self.cells.is_empty()
     }
 
-    fn is_full(&self) -> bool {
-        self.rows.samples.len() >= SAMPLES || self.cells.len() >= ROWS / 4
+    fn is_full(&self, names: usize) -> bool {
+        self.rows.samples.len() >= SAMPLES || self.cells.len() >= CELLS || self.names.len() > names
     }
 
     fn resume(&mut self, _packed: &Contents, _context: &Context<'_>) {}

@@ -14,6 +14,9 @@ const CLOCK_SKEW_MS: i64 = 300_000;
 /// Without a wall clock (replay), so many lines in a row have to agree on a jump of more than [`CLOCK_SKEW_MS`].
 const JUMP_LINES: u32 = 100;
 
+/// The times an output can say: nanoseconds in 64 bits. A clock beyond them counts at their edge.
+const TIMES_MS: (TimestampMs, TimestampMs) = (-9_200_000_000_000, 9_200_000_000_000);
+
 /// How many lines a stream ever had, and what became of them. Conservation: `lines = counted + rejected + expired`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Totals {
@@ -40,6 +43,7 @@ impl Totals {
 
 /// What of the windows survives a restart beside fragments, admitted buckets and numbers of late parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct WindowsState {
     /// Greatest event time seen, within reason.
     pub watermark_ms: Option<TimestampMs>,
@@ -72,8 +76,8 @@ pub struct Windows {
     first_ms: Option<TimestampMs>,
     /// Windows before this are pruned: lines for them are expired.
     floor_ms: TimestampMs,
-    /// Late windows wait for the end of input instead of closing by the watermark (replay).
-    hold_late: bool,
+    /// Parts that closed and were not asked for yet.
+    closed: Vec<Part>,
     /// Set for a store of its own, `None` where everything is read from the beginning (replay).
     instance: Option<u64>,
     totals: Totals,
@@ -83,19 +87,19 @@ impl Windows {
     /// For a stream that is followed. `instance` is the store's id: a new store cannot know what an earlier one counted
     /// of the windows that the first lines fall into, so parts of these get numbers of their own.
     pub fn live(settings: Settings, admission: Admission, instance: u64) -> Self {
-        Self { instance: Some(instance), ..Self::new(settings, admission) }
+        Self { instance: Some(instance), ..Self::new(settings, admission, false) }
     }
 
     /// For files that are read from their beginning: what is late is held to the end, and forms one part a window.
     pub fn replay(settings: Settings, admission: Admission) -> Self {
-        Self { hold_late: true, ..Self::new(settings, admission) }
+        Self::new(settings, admission, true)
     }
 
-    fn new(settings: Settings, admission: Admission) -> Self {
+    fn new(settings: Settings, admission: Admission, hold_late: bool) -> Self {
         let windows = settings.windows;
         Self {
-            node: Family::new(WindowKind::Node, windows.node_ms, windows.lateness_ms),
-            bucket: Family::new(WindowKind::Bucket, windows.bucket_ms, windows.lateness_ms),
+            node: Family::new(WindowKind::Node, windows.node_ms, windows.lateness_ms, hold_late),
+            bucket: Family::new(WindowKind::Bucket, windows.bucket_ms, windows.lateness_ms, hold_late),
             settings,
             admission,
             watermark_ms: None,
@@ -104,7 +108,7 @@ impl Windows {
             jump: None,
             first_ms: None,
             floor_ms: TimestampMs::MIN,
-            hold_late: false,
+            closed: Vec::new(),
             instance: None,
             totals: Totals::default(),
         }
@@ -113,40 +117,46 @@ impl Windows {
     /// Counts a request. `line` is the whole line; `now_ms` the wall clock when it was read, `None` for the past.
     #[inline]
     pub fn record(&mut self, request: &Request<'_>, line: &[u8], now_ms: Option<TimestampMs>) {
-        let time_ms = request.record.time_ms;
+        let time_ms = request.record.time_ms.clamp(TIMES_MS.0, TIMES_MS.1);
         if self.first_ms.is_none() {
             self.begin(time_ms);
         }
         self.totals.lines += 1;
-        let node_start = self.node.start_of(time_ms);
-        let bucket_start = self.bucket.start_of(time_ms);
-        let (node_place, bucket_place) = (self.node.place(node_start), self.bucket.place(bucket_start));
+        let ahead = now_ms.is_some_and(|now| self.is_ahead(time_ms, now));
+        let (node_start, bucket_start) = (self.node.start_of(time_ms), self.bucket.start_of(time_ms));
+        let node_place = self.node.place(node_start, ahead);
+        let bucket_place = self.bucket.place(bucket_start, ahead);
         if bucket_start < self.floor_ms || node_place == Place::Nowhere || bucket_place == Place::Nowhere {
             self.expire();
             return;
         }
-        let late = node_place == Place::Late;
         self.totals.counted += 1;
-        self.totals.late += u64::from(late);
-        let admission = &self.admission;
-        let events = &self.settings.events;
-        let until = late_until(self.hold_late, self.watermark_ms, self.settings.windows.lateness_ms);
+        let (admission, events) = (&self.admission, &self.settings.events);
 
-        let window = self.node.window(node_start, late.then_some(until));
-        let context = Context { events, admission, highest_candidate: u64::MAX };
+        let window = self.node.window(node_start, node_place, self.watermark_ms);
+        let context =
+            Context { events, admission, highest_candidate: u64::MAX, settled_ms: TimestampMs::MIN };
         window.tally().record(request, line, &context);
-        if late {
+        if node_place == Place::Late {
+            self.totals.late += 1;
             window.tally().late();
         }
-        window.pack_if_full(|contents| (contents, None));
+        window.pack_if_full(usize::MAX, |contents| (contents, None));
 
-        let window = self.bucket.window(bucket_start, (bucket_place == Place::Late).then_some(until));
-        let context = Context { events, admission, highest_candidate: window.highest_candidate() };
+        let settled_ms = self.settings.windows.settled_before(bucket_start);
+        let window = self.bucket.window(bucket_start, bucket_place, self.watermark_ms);
+        let context =
+            Context { events, admission, highest_candidate: window.highest_candidate(), settled_ms };
         window.tally().record(request, line, &context);
-        window.pack_if_full(|contents| admission.limit_candidates(contents));
+        window.pack_if_full(admission.names(), |contents| admission.limit_candidates(contents, settled_ms));
 
+        if node_place != Place::OnTime || bucket_place != Place::OnTime {
+            self.bound_late();
+        }
         self.last_ms = Some(time_ms);
-        self.observe(time_ms, now_ms);
+        if !ahead {
+            self.observe(time_ms, now_ms.is_some());
+        }
         if !self.pending.is_empty() {
             self.book_pending();
         }
@@ -158,53 +168,49 @@ impl Windows {
         self.totals.lines += 1;
         self.totals.rejected += 1;
         self.pend(reason);
-        if self.last_ms.is_some() {
-            self.book_pending();
-        }
+        self.book_pending();
     }
 
     /// The source has nothing more for now, and `now_ms` was the clock before it was asked.
     pub fn advance(&mut self, now_ms: TimestampMs) {
+        let now_ms = now_ms.clamp(TIMES_MS.0, TIMES_MS.1);
         match self.watermark_ms {
-            Some(watermark) if watermark > now_ms.saturating_add(CLOCK_SKEW_MS) => self.restart(now_ms),
+            Some(watermark) if watermark > now_ms + CLOCK_SKEW_MS => self.restart(now_ms),
             Some(watermark) if watermark < now_ms => self.move_to(now_ms),
             _ => {}
         }
     }
 
-    /// The parts that are final by now. Empty nearly always, and cheap then.
+    /// The parts that became final since the last time. Empty nearly always, and cheap then. Which lines a part holds is
+    /// decided by the lines alone, not by when this is asked; ask before [`fragments`](Self::fragments) and
+    /// [`state`](Self::state), which speak of what is open after it.
     pub fn close_due(&mut self) -> Vec<Part> {
-        let mut parts = Vec::new();
-        let Some(watermark) = self.watermark_ms else { return parts };
-        self.node.close_due(watermark, |contents, _| seal_node(contents), &mut parts);
-        let admission = &mut self.admission;
-        self.bucket.close_due(watermark, |contents, start| admission.close(contents, start), &mut parts);
-        self.totals.closed += parts.iter().map(|part| part.contents.node_requests()).sum::<u64>();
-        parts
+        std::mem::take(&mut self.closed)
     }
 
     /// Everything that is open, final or not: there is no more input.
     pub fn close_all(&mut self) -> Vec<Part> {
-        let mut parts = Vec::new();
-        self.node.close_all(|contents, _| seal_node(contents), &mut parts);
-        let admission = &mut self.admission;
-        self.bucket.close_all(|contents, start| admission.close(contents, start), &mut parts);
-        self.totals.closed += parts.iter().map(|part| part.contents.node_requests()).sum::<u64>();
-        parts
+        self.close(
+            |node, parts| node.close_all(seal_node, parts),
+            |bucket, seal, parts| bucket.close_all(seal, parts),
+        );
+        self.close_due()
     }
 
     /// What was counted in windows that stay open since the last time: to be appended to the store.
     pub fn fragments(&mut self) -> Vec<Fragment> {
+        debug_assert!(self.closed.is_empty(), "closed parts are in no fragment");
         let mut fragments = Vec::new();
-        self.node.fragments(|contents| (contents, None), &mut fragments);
-        let admission = &self.admission;
-        self.bucket.fragments(|contents| admission.limit_candidates(contents), &mut fragments);
+        self.node.fragments(|contents, _| (contents, None), &mut fragments);
+        let (admission, windows) = (&self.admission, self.settings.windows);
+        let limit = |contents, start| admission.limit_candidates(contents, windows.settled_before(start));
+        self.bucket.fragments(limit, &mut fragments);
         fragments
     }
 
     /// Requests in open windows that have been handed out as fragments.
     pub fn open_requests(&self) -> u64 {
-        self.node.open_windows().map(|window| window.packed().node_requests()).sum()
+        self.node.stored().map(Contents::node_requests).sum()
     }
 
     /// All windows that are open.
@@ -261,6 +267,12 @@ impl Windows {
         }
     }
 
+    /// Names of buckets that open windows hold.
+    #[cfg(test)]
+    pub(super) fn names_held(&self) -> usize {
+        self.bucket.names_held()
+    }
+
     /// Goes on where the store left off. `known` gives back the reasons of rejects.
     pub fn restore(
         &mut self,
@@ -271,6 +283,7 @@ impl Windows {
     ) {
         self.watermark_ms = state.watermark_ms;
         self.last_ms = state.last_ms;
+        let known = |reason: &str| if reason == EXPIRED { EXPIRED } else { known(reason) };
         self.pending = state.pending.iter().map(|(reason, count)| (known(reason), *count)).collect();
         self.totals = state.totals;
         self.first_ms = state.first_ms;
@@ -285,15 +298,18 @@ impl Windows {
                 WindowKind::Bucket => self.bucket.restore_k(start_ms, k),
             }
         }
+        let (admission, windows) = (&self.admission, self.settings.windows);
         let context = Context {
             events: &self.settings.events,
-            admission: &self.admission,
+            admission,
             highest_candidate: u64::MAX,
+            settled_ms: TimestampMs::MIN,
         };
+        let limit = |contents, start| admission.limit_candidates(contents, windows.settled_before(start));
         for fragment in fragments {
             match fragment.window.kind {
-                WindowKind::Node => self.node.resume(fragment, &context),
-                WindowKind::Bucket => self.bucket.resume(fragment, &context),
+                WindowKind::Node => self.node.resume(fragment, &context, |contents, _| (contents, None)),
+                WindowKind::Bucket => self.bucket.resume(fragment, &context, limit),
             }
         }
     }
@@ -308,24 +324,29 @@ impl Windows {
         }
     }
 
-    /// Moves the watermark by the time of a line.
+    /// Whether a line is from a future that the wall clock does not believe in. Puts the watermark right first if it is
+    /// in such a future itself.
     #[inline]
-    fn observe(&mut self, time_ms: TimestampMs, now_ms: Option<TimestampMs>) {
-        let Some(watermark) = self.watermark_ms else {
-            if now_ms.is_none_or(|now| time_ms <= now.saturating_add(CLOCK_SKEW_MS)) {
-                self.move_to(time_ms);
-            }
-            return;
-        };
-        match now_ms {
-            Some(now) if watermark > now.saturating_add(CLOCK_SKEW_MS) => self.restart(now),
-            Some(now) if time_ms > now.saturating_add(CLOCK_SKEW_MS) => {}
-            None if time_ms > watermark.saturating_add(CLOCK_SKEW_MS) => self.jump(time_ms),
+    fn is_ahead(&mut self, time_ms: TimestampMs, now_ms: TimestampMs) -> bool {
+        let believed_ms = now_ms.clamp(TIMES_MS.0, TIMES_MS.1) + CLOCK_SKEW_MS;
+        let ahead = time_ms > believed_ms;
+        match self.watermark_ms {
+            Some(watermark) if watermark > believed_ms => self.restart(believed_ms - CLOCK_SKEW_MS),
+            None if ahead => self.move_to(believed_ms - CLOCK_SKEW_MS),
+            _ => {}
+        }
+        ahead
+    }
+
+    /// Moves the watermark by the time of a line that may do so.
+    #[inline]
+    fn observe(&mut self, time_ms: TimestampMs, has_clock: bool) {
+        match self.watermark_ms {
+            Some(watermark) if !has_clock && time_ms > watermark + CLOCK_SKEW_MS => self.jump(time_ms),
+            Some(watermark) if time_ms <= watermark => self.jump = None,
             _ => {
                 self.jump = None;
-                if time_ms > watermark {
-                    self.move_to(time_ms);
-                }
+                self.move_to(time_ms);
             }
         }
     }
@@ -342,26 +363,60 @@ impl Windows {
         }
     }
 
+    #[inline]
     fn move_to(&mut self, watermark_ms: TimestampMs) {
         self.watermark_ms = Some(watermark_ms);
-        self.node.observe(watermark_ms);
-        self.bucket.observe(watermark_ms);
+        if self.node.is_due(watermark_ms) || self.bucket.is_due(watermark_ms) {
+            self.close(
+                |node, parts| node.close_due(watermark_ms, seal_node, parts),
+                |bucket, seal, parts| bucket.close_due(watermark_ms, seal, parts),
+            );
+        }
     }
 
     /// The clock was more than a little ahead, and was put right.
     #[cold]
     fn restart(&mut self, now_ms: TimestampMs) {
-        self.node.restart(now_ms);
-        self.bucket.restart(now_ms);
+        self.close(
+            |node, parts| node.restart(now_ms, seal_node, parts),
+            |bucket, seal, parts| bucket.restart(now_ms, seal, parts),
+        );
+        self.admission.restart(now_ms);
         self.move_to(now_ms);
+    }
+
+    #[cold]
+    fn bound_late(&mut self) {
+        self.close(
+            |node, parts| node.bound_late(seal_node, parts),
+            |bucket, seal, parts| bucket.bound_late(seal, parts),
+        );
+    }
+
+    /// Closes windows of both families, in this order; what closes is kept until it is asked for.
+    fn close(
+        &mut self,
+        node: impl FnOnce(&mut Family<NodeTally>, &mut Vec<Part>),
+        bucket: impl FnOnce(
+            &mut Family<BucketTally>,
+            &mut dyn FnMut(Contents, TimestampMs) -> Contents,
+            &mut Vec<Part>,
+        ),
+    ) {
+        let before = self.closed.len();
+        node(&mut self.node, &mut self.closed);
+        self.totals.closed +=
+            self.closed[before..].iter().map(|part| part.contents.node_requests()).sum::<u64>();
+        let (admission, windows) = (&mut self.admission, self.settings.windows);
+        let mut seal =
+            |contents: Contents, start| admission.close(contents, start, windows.settled_before(start));
+        bucket(&mut self.bucket, &mut seal, &mut self.closed);
     }
 
     fn expire(&mut self) {
         self.totals.expired += 1;
         self.pend(EXPIRED);
-        if self.last_ms.is_some() {
-            self.book_pending();
-        }
+        self.book_pending();
     }
 
     fn pend(&mut self, reason: &'static str) {
@@ -371,18 +426,24 @@ impl Windows {
         }
     }
 
-    /// Books lines that have no window of their own in that of the last line counted.
+    /// Books lines that have no window of their own in that of the last line counted; in that of the watermark if no
+    /// part can be made of it any more. Where there is neither, they wait for the next line.
     #[cold]
     fn book_pending(&mut self) {
-        let Some(time_ms) = self.last_ms else { return };
-        let start = self.node.start_of(time_ms);
-        let late = self.node.place(start) != Place::OnTime;
-        let until = late_until(self.hold_late, self.watermark_ms, self.settings.windows.lateness_ms);
-        let window = self.node.window(start, late.then_some(until));
-        for (reason, count) in self.pending.drain(..) {
-            for _ in 0..count {
-                if reason == EXPIRED { window.tally().expire() } else { window.tally().reject(reason) }
-            }
+        let bookable = |time_ms| {
+            let start_ms = self.node.start_of(time_ms);
+            let place = self.node.place(start_ms, false);
+            let kept = self.bucket.start_of(time_ms) >= self.floor_ms && place != Place::Nowhere;
+            kept.then_some((start_ms, place))
+        };
+        let times = [self.last_ms, self.watermark_ms.filter(|_| self.last_ms.is_some())];
+        let Some((start_ms, place)) = times.into_iter().flatten().find_map(bookable) else { return };
+        let tally = self.node.window(start_ms, place, self.watermark_ms).tally();
+        for (reason, lines) in self.pending.drain(..) {
+            if reason == EXPIRED { tally.expire(lines) } else { tally.reject(reason, lines) }
+        }
+        if place != Place::OnTime {
+            self.bound_late();
         }
     }
 }
@@ -390,12 +451,7 @@ impl Windows {
 /// How a pending line that is older than what is kept is told from rejected ones.
 const EXPIRED: &str = "expired";
 
-/// When a window of late lines that is opened now closes.
-fn late_until(hold: bool, watermark_ms: Option<TimestampMs>, lateness_ms: i64) -> TimestampMs {
-    if hold { TimestampMs::MAX } else { watermark_ms.unwrap_or(0).saturating_add(lateness_ms) }
-}
-
 /// Nodes have no names to decide about.
-fn seal_node(contents: Contents) -> Contents {
-    contents.relabel(<[u8]>::to_vec)
+fn seal_node(contents: Contents, _start_ms: TimestampMs) -> Contents {
+    contents.settle()
 }

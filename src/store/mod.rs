@@ -9,6 +9,8 @@ mod open;
 mod prune;
 mod reader;
 mod replace;
+#[cfg(test)]
+mod tests;
 
 pub use commit::{Acknowledgement, Commit, Stream};
 pub use error::StoreError;

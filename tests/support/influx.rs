@@ -1,24 +1,22 @@
 //! Real servers to write to: each in a directory of its own, on a free port, gone when dropped.
 //!
 //! A server that is not installed fails the test that needs it, and says what to install.
-#![allow(dead_code, reason = "every test binary uses another part")]
 
 use rgwlens::influx::{Kind, Secret, Target};
 use std::{
     fmt::Write as _,
     fs::File,
     io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::{Arc, Mutex, PoisonError, Weak},
     thread,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
-/// How long a server may take to answer for the first time, on a machine that is busy with all tests.
-const PATIENCE: Duration = Duration::from_secs(60);
+use super::{PATIENCE, ports, process::Process, wait_for};
 
 /// Another process may take the port that was free a moment ago.
 const TRIES: u32 = 5;
@@ -68,11 +66,8 @@ impl InfluxDb {
             "influxd",
             "influxdb",
             |dir, port| {
-                let config = dir.join("influxdb.conf");
-                std::fs::write(&config, configuration(dir, port, overrides)).expect("write influxdb.conf");
-                let mut command = Command::new("influxd");
-                command.arg("-config").arg(config);
-                command
+                std::fs::write(dir.join(CONFIG), configuration(dir, port, overrides)).expect("write");
+                influxd(dir)
             },
             |port| {
                 let create = format!("CREATE USER {user} WITH PASSWORD '{password}' WITH ALL PRIVILEGES");
@@ -82,6 +77,36 @@ impl InfluxDb {
             },
         );
         Self { url: format!("http://127.0.0.1:{}", server.port), user, password, server }
+    }
+
+    /// Stops it. What it has stays.
+    pub fn stop(&mut self) {
+        if let Some(process) = self.server.process.take() {
+            process.end("TERM");
+        }
+    }
+
+    /// Starts it again, on the same port and with all it had.
+    pub fn start_again(&mut self) {
+        // The port may be in the hands of a dying connection for a moment.
+        let port = self.server.port;
+        let process = wait_for("influxd takes its port again", || {
+            let mut process = Process::start(&mut influxd(self.server.dir.path())).expect("influxd");
+            while process.ended().is_none() {
+                if http(port, "GET", "/ping", &[], b"").is_some_and(|answer| answer.0 == 204) {
+                    return Some(process);
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+            None
+        });
+        self.server.process = Some(process);
+    }
+
+    /// A total over all of a measurement: `field` added up over every point.
+    pub fn sum(&self, database: &str, measurement: &str, field: &str) -> u64 {
+        let rows = self.rows(database, &format!("SELECT sum(\"{field}\") FROM \"{measurement}\""));
+        rows.first().and_then(|row| row[1].as_u64()).unwrap_or(0)
     }
 
     /// Runs InfluxQL as the administrator; the times in the answer are milliseconds.
@@ -171,6 +196,13 @@ impl VictoriaMetrics {
             .collect()
     }
 
+    /// A total over all samples of a metric.
+    pub fn sum(&self, metric: &str) -> u64 {
+        let series = self.export(&format!("{{__name__=\"{metric}\"}}"));
+        let values = series.iter().filter_map(|series| series["values"].as_array()).flatten();
+        values.filter_map(serde_json::Value::as_f64).sum::<f64>() as u64
+    }
+
     /// The target that writes to it.
     pub fn target(&self) -> Target {
         target(&self.url, Kind::VictoriaMetrics { login: None })
@@ -197,8 +229,8 @@ pub fn target(url: &str, kind: Kind) -> Target {
 /// A process, its directory and its port.
 struct Server {
     port: u16,
-    child: Child,
-    _dir: TempDir,
+    process: Option<Process>,
+    dir: TempDir,
 }
 
 impl Server {
@@ -212,35 +244,33 @@ impl Server {
         let mut last = String::new();
         for _ in 0..TRIES {
             let dir = tempfile::tempdir().expect("a temporary directory");
-            let port = free_port();
+            let port = ports::free();
             let log = File::create(dir.path().join("log")).expect("a log");
-            let child = command(dir.path(), port)
-                .stdin(Stdio::null())
-                .stdout(log.try_clone().expect("a second handle"))
-                .stderr(log)
-                .spawn()
-                .unwrap_or_else(|error| {
-                    panic!("this test needs {program} ({error}): apt-get install {package}")
-                });
-            let mut server = Self { port, child, _dir: dir };
+            let mut command = command(dir.path(), port);
+            command.stdout(log.try_clone().expect("a second handle")).stderr(log);
+            let mut process = Process::start(&mut command).unwrap_or_else(|error| {
+                panic!("this test needs {program} ({error}): apt-get install {package}")
+            });
             let deadline = Instant::now() + PATIENCE;
-            while Instant::now() < deadline && server.child.try_wait().expect("wait").is_none() {
+            while Instant::now() < deadline && process.ended().is_none() {
                 if ready(port).is_some() {
-                    return server;
+                    return Self { port, process: Some(process), dir };
                 }
                 thread::sleep(Duration::from_millis(10));
             }
-            last = std::fs::read_to_string(server._dir.path().join("log")).unwrap_or_default();
+            last = std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
         }
         panic!("{program} did not start:\n{last}");
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Its configuration, in its folder.
+const CONFIG: &str = "influxdb.conf";
+
+fn influxd(dir: &Path) -> Command {
+    let mut command = Command::new("influxd");
+    command.arg("-config").arg(dir.join(CONFIG)).stdout(Stdio::null()).stderr(Stdio::null());
+    command
 }
 
 fn configuration(dir: &Path, port: u16, overrides: Overrides) -> String {
@@ -275,11 +305,6 @@ log-enabled = false
         let _ = writeln!(text, "max-body-size = {most}");
     }
     text
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
 }
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");

@@ -23,10 +23,7 @@ pub(super) fn split(request: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn skip_blanks(text: &[u8]) -> &[u8] {
-    match text {
-        [b' ', rest @ ..] => skip_blanks(rest),
-        _ => text,
-    }
+    &text[text.iter().take_while(|byte| **byte == b' ').count()..]
 }
 
 /// Blanks, or the protocol with blanks around it.
@@ -49,10 +46,19 @@ mod tests {
     }
 
     #[test]
+    fn is_not_impressed_by_a_million_blanks() {
+        let blanks = " ".repeat(1 << 20);
+        check(&format!("GET{blanks}/x{blanks}HTTP/1.1{blanks}"), Some(("GET", "/x")));
+        check(&format!("GET{blanks}"), None);
+    }
+
+    #[test]
     fn takes_a_request_apart_or_not_at_all() {
         check("GET / HTTP/1.1", Some(("GET", "/")));
         check("PUT /b/k?partNumber=1 HTTP/1.0", Some(("PUT", "/b/k?partNumber=1")));
         check("GET /", Some(("GET", "/")));
+        check("Z /", Some(("Z", "/")));
+        check("PROPFIND / HTTP/1.1", Some(("PROPFIND", "/")));
         check("GET / ", Some(("GET", "/")));
         check("GET  /two HTTP/1.1", Some(("GET", "/two")));
         check("GET /x  HTTP/1.1 ", Some(("GET", "/x")));
@@ -69,6 +75,10 @@ mod tests {
             "GET ",
             "GET  ",
             "get / HTTP/1.1",
+            "GE[ / HTTP/1.1",
+            "G@T / HTTP/1.1",
+            "G\u{e9}T / HTTP/1.1",
+            " / HTTP/1.1",
             "GET /a b HTTP/1.1",
             "GET / FTP/1.1",
             "GET / HTTP/1.",

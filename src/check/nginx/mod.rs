@@ -101,7 +101,8 @@ fn compare_format(
     let mut formats: Vec<Written<'_>> = Vec::new();
     for directive in directives {
         match Written::of(conf, directive) {
-            Ok(format) if formats.iter().any(|known| known.compiled.is_same_as(&format.compiled)) => {}
+            Ok(format) if formats.iter().any(|known| known.compiled.writes_the_same_as(&format.compiled)) => {
+            }
             Ok(format) => formats.push(format),
             Err(finding) => return vec![finding.under(subject)],
         }
@@ -172,7 +173,7 @@ impl<'a> Written<'a> {
     fn compare(&self, subject: &str, log: &LogConfig) -> Vec<Finding> {
         let written = format!("nginx writes it in the format {} ({})", self.name, self.directive.place);
         let configured = log.format.parse::<LogFormat>();
-        if configured.as_ref().is_ok_and(|configured| configured.is_same_as(&self.compiled)) {
+        if configured.as_ref().is_ok_and(|configured| configured.writes_the_same_as(&self.compiled)) {
             return vec![Finding::ok(subject, format!("{written}, as configured"))];
         }
         let message = match log.format.trim() {
@@ -188,9 +189,9 @@ impl<'a> Written<'a> {
 
     /// The key to configure for this format.
     fn key(&self) -> String {
-        let known = LogFormat::NAMES
-            .iter()
-            .find(|name| LogFormat::named(name).is_some_and(|known| known.is_same_as(&self.compiled)));
+        let known = LogFormat::NAMES.iter().find(|name| {
+            LogFormat::named(name).is_some_and(|known| known.writes_the_same_as(&self.compiled))
+        });
         match (known, self.definition) {
             (Some(name), _) => format!("format = \"{name}\""),
             (None, Some(text)) if !text.contains("'''") => format!("format = '''\n{text}\n'''"),

@@ -1,0 +1,10 @@
+//! What the windows promise, tested from outside them.
+
+mod admission;
+mod books;
+mod clock;
+mod codec;
+mod fixture;
+mod measurements;
+mod model;
+mod replay;

@@ -1,0 +1,293 @@
+//! The promises of the store: all or nothing, cursors that neither skip nor repeat, room that is made only where nobody
+//! needs what is there.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::*;
+use crate::{
+    access_log::{Class, Operation, Protocol, Record},
+    follow::Position,
+    point::{Field, Point, Tags, TimestampMs},
+    stats::{
+        Admission, AdmissionSettings, Outcome, Part, Request, Settings, Size, WindowKind, WindowSettings,
+        Windows,
+    },
+};
+
+struct Fixture {
+    _dir: tempfile::TempDir,
+    path: PathBuf,
+    store: Store,
+    stream: Stream,
+}
+
+fn fixture() -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("rgwlens.db");
+    let mut store = Store::open(&path).unwrap();
+    let stream = Stream {
+        name: "access".into(),
+        tags: Tags::new([("node", "gw1"), ("cluster", "ceph"), ("log", "access")]),
+    };
+    store.bind(&stream, "/var/log/nginx/access.log").unwrap();
+    Fixture { _dir: dir, path, store, stream }
+}
+
+impl Fixture {
+    fn reader(&self) -> Reader {
+        Reader::open(&self.path).unwrap()
+    }
+
+    fn commit(&mut self, windows: &mut Windows, parts: Vec<Part>) {
+        let commit = staged(windows, parts);
+        self.store.commit(&self.stream, &commit, &[]).unwrap();
+    }
+}
+
+fn staged(windows: &mut Windows, parts: Vec<Part>) -> Commit {
+    Commit {
+        parts,
+        fragments: windows.fragments(),
+        open: windows.open(),
+        admitted: windows.admission().take_changes(),
+        late_numbers: windows.take_changed_k(),
+        position: Position::default(),
+        windows: windows.state(),
+    }
+}
+
+fn settings() -> Settings {
+    let windows = WindowSettings { node_ms: 1000, bucket_ms: 2000, lateness_ms: 1000 };
+    Settings { windows, ..Settings::default() }
+}
+
+fn windows() -> Windows {
+    Windows::live(settings(), Admission::new(AdmissionSettings::default(), 1), 7)
+}
+
+fn record(windows: &mut Windows, time_ms: TimestampMs, bucket: &str) {
+    let record = Record { time_ms, status: 200, request_time_ms: Some(12), ..Record::default() };
+    let request = Request {
+        record: &record,
+        class: Class::Download,
+        protocol: Protocol::S3,
+        operation: Operation::GetObj,
+        bucket: bucket.as_bytes(),
+        object: b"o",
+        outcome: Outcome::Ok,
+        size: Size::Small,
+        slow: false,
+        bytes_in: 1,
+        bytes_out: 2,
+    };
+    windows.record(&request, b"line", Some(time_ms));
+}
+
+/// Parts of `seconds` seconds of requests.
+fn some_parts(seconds: i64) -> Vec<Part> {
+    let mut windows = Windows::replay(settings(), Admission::new(AdmissionSettings::default(), 1));
+    let mut parts = Vec::new();
+    for second in 0..seconds {
+        record(&mut windows, 1_000_000 + second * 1000, "b");
+        parts.extend(windows.close_due());
+    }
+    parts.extend(windows.close_all());
+    parts
+}
+
+#[test]
+fn a_restart_goes_on_with_the_windows_that_were_open() {
+    let mut fixture = fixture();
+    let mut before = windows();
+    for second in 0..10 {
+        record(&mut before, 1_000_000 + second * 700, "b");
+        let parts = before.close_due();
+        fixture.commit(&mut before, parts);
+    }
+    let stored = fixture.reader().stream("access").unwrap().unwrap();
+    let mut after = windows();
+    after.admission().restore(stored.admitted);
+    after.restore(stored.windows.unwrap(), stored.fragments, stored.late_numbers, |_| "other");
+    assert_eq!(after.totals(), before.totals());
+    assert_eq!(after.open(), before.open());
+    assert_eq!(after.close_all(), before.close_all());
+}
+
+#[test]
+fn fragments_of_closed_windows_are_gone() {
+    let mut fixture = fixture();
+    let mut windows = windows();
+    for second in 0..30 {
+        record(&mut windows, 1_000_000 + second * 1000, "b");
+        let parts = windows.close_due();
+        fixture.commit(&mut windows, parts);
+    }
+    let fragments = fixture.reader().stream("access").unwrap().unwrap().fragments;
+    let open = windows.open();
+    assert!(!fragments.is_empty() && fragments.iter().all(|f| open.contains(&f.window)));
+}
+
+#[test]
+fn a_commit_is_all_or_nothing() {
+    let mut fixture = fixture();
+    let mut windows = windows();
+    record(&mut windows, 1_000_000, "b");
+    let commit = staged(&mut windows, some_parts(3));
+    fixture.store.db.execute("DROP TABLE admitted", []).unwrap();
+    assert!(!commit.admitted.is_empty() || commit.parts.is_empty() || !commit.fragments.is_empty());
+    let broken = Commit { admitted: vec![("b".into(), Some(1))], ..commit };
+    assert!(fixture.store.commit(&fixture.stream, &broken, &[]).is_err());
+    assert_eq!(fixture.reader().parts_after(0, 10).unwrap(), []);
+}
+
+#[test]
+fn an_output_added_later_begins_with_the_oldest_part() {
+    let mut fixture = fixture();
+    fixture.store.append(&fixture.stream, &some_parts(5)).unwrap();
+    fixture.store.add_output("late", true).unwrap();
+    let output = fixture.reader().outputs().unwrap().remove(0);
+    let parts = fixture.reader().parts_after(output.seq, 100).unwrap();
+    assert_eq!(output.unsent_parts as usize, parts.len());
+    assert_eq!(parts[0].seq, 1);
+    assert!(parts.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq));
+    assert_eq!(parts[0].tags, fixture.stream.tags);
+}
+
+#[test]
+fn acknowledgements_move_a_cursor_forward_only() {
+    let mut fixture = fixture();
+    fixture.store.append(&fixture.stream, &some_parts(5)).unwrap();
+    fixture.store.add_output("influx", true).unwrap();
+    let ack = |seq, expired| Acknowledgement { seq, expired, ..Acknowledgement::default() };
+    fixture.store.acknowledge(&[("influx".into(), ack(3, 2))]).unwrap();
+    fixture.store.acknowledge(&[("influx".into(), ack(1, 5))]).unwrap();
+    let output = fixture.reader().outputs().unwrap().remove(0);
+    assert_eq!((output.seq, output.expired), (3, 7));
+    assert_eq!(fixture.store.keep_outputs(&[]).unwrap(), ["influx"]);
+}
+
+#[test]
+fn only_what_every_required_output_has_is_pruned() {
+    let mut fixture = fixture();
+    let parts = some_parts(20);
+    fixture.store.append(&fixture.stream, &parts).unwrap();
+    fixture.store.add_output("influx", true).unwrap();
+    fixture.store.add_output("spare", false).unwrap();
+    let keep = Keep { age: Duration::ZERO, bytes: u64::MAX };
+    let now = 10_000_000;
+    assert_eq!(fixture.store.prune(keep, now).unwrap(), Pruned::default(), "nothing is sent");
+    let half = fixture.reader().parts_after(0, 100).unwrap()[9].seq;
+    fixture
+        .store
+        .acknowledge(&[("influx".into(), Acknowledgement { seq: half, ..Default::default() })])
+        .unwrap();
+    let pruned = fixture.store.prune(keep, now).unwrap();
+    assert!(pruned.parts > 0 && pruned.parts <= 10, "{pruned:?}");
+    let floor = fixture.store.floor_ms("access").unwrap();
+    for part in fixture.reader().parts_after(0, 100).unwrap() {
+        let Payload::Window(window) = &part.payload else { panic!("{part:?}") };
+        assert!(part.seq > half || window.id.end_ms() > floor);
+    }
+    let unsent = fixture.reader().parts_after(half, 100).unwrap();
+    assert_eq!(unsent.len(), parts.len() - half as usize, "nothing unsent is gone");
+    let spare = fixture.reader().outputs().unwrap().remove(1);
+    assert_eq!(spare.gaps as usize, pruned.parts, "an optional output is moved on, and it shows");
+}
+
+#[test]
+fn a_full_store_says_so_and_keeps_what_is_unsent() {
+    let mut fixture = fixture();
+    fixture.store.append(&fixture.stream, &some_parts(50)).unwrap();
+    fixture.store.add_output("influx", true).unwrap();
+    let keep = Keep { age: Duration::from_secs(1 << 40), bytes: 1 };
+    let pruned = fixture.store.prune(keep, 10_000_000).unwrap();
+    assert_eq!(pruned, Pruned { parts: 0, full: true });
+    let (_, newest) = fixture.reader().bounds().unwrap();
+    fixture
+        .store
+        .acknowledge(&[("influx".into(), Acknowledgement { seq: newest, ..Default::default() })])
+        .unwrap();
+    assert!(fixture.store.prune(keep, 10_000_000).unwrap().parts > 0);
+}
+
+#[test]
+fn a_flipped_bit_is_noticed() {
+    let mut fixture = fixture();
+    fixture.store.append(&fixture.stream, &some_parts(3)).unwrap();
+    let reader = fixture.reader();
+    for at in 0..20 {
+        let blob: Vec<u8> =
+            fixture.store.db.query_row("SELECT blob FROM parts WHERE seq = 2", [], |row| row.get(0)).unwrap();
+        let mut flipped = blob.clone();
+        flipped[at % blob.len()] ^= 1 << (at % 8);
+        fixture.store.db.execute("UPDATE parts SET blob = ?1 WHERE seq = 2", [&flipped]).unwrap();
+        let error = reader.parts_after(0, 10).unwrap_err();
+        assert!(matches!(error, StoreError::DamagedPart { seq: 2, .. }), "{error}");
+        fixture.store.db.execute("UPDATE parts SET blob = ?1 WHERE seq = 2", [&blob]).unwrap();
+    }
+    assert_eq!(reader.parts_after(0, 100).unwrap().len(), some_parts(3).len());
+}
+
+#[test]
+fn points_of_their_own_are_parts_too() {
+    let mut fixture = fixture();
+    let point = Point {
+        measurement: "rgwlens".into(),
+        tags: Tags::new([("output", "influx")]),
+        fields: vec![("unsent_parts".into(), Field::Integer(3)), ("lag_seconds".into(), Field::Float(0.5))],
+        time: 5_000_000_000,
+    };
+    fixture.store.append_points(&fixture.stream, std::slice::from_ref(&point)).unwrap();
+    let part = fixture.reader().parts_after(0, 1).unwrap().remove(0);
+    assert_eq!(part.payload, Payload::Points(vec![point]));
+}
+
+#[test]
+fn replacing_touches_only_the_range_and_the_stream() {
+    let mut fixture = fixture();
+    let other = Stream { name: "access".into(), tags: Tags::new([("node", "gw2")]) };
+    let parts = some_parts(10);
+    fixture.store.append(&fixture.stream, &parts).unwrap();
+    fixture.store.append(&other, &parts).unwrap();
+    let range = Range { from_ms: 1_002_000, until_ms: 1_005_000 };
+    assert_eq!(fixture.store.delete(&fixture.stream, WindowKind::Node, &[range]).unwrap(), 3);
+    let lines = |stream: &Stream| fixture.reader().lines_by_window(stream, Range::ALL, 1000).unwrap().len();
+    assert_eq!((lines(&fixture.stream), lines(&other)), (7, 10));
+}
+
+#[test]
+fn k8_two_daemons_one_store() {
+    let fixture = fixture();
+    let _first = fixture.store.lock().unwrap();
+    let second = Store::open(&fixture.path).unwrap();
+    assert!(matches!(second.lock(), Err(StoreError::InUse { .. })));
+}
+
+#[test]
+fn d10_a_later_versions_store_is_left_alone() {
+    let fixture = fixture();
+    fixture.store.db.pragma_update(None, "user_version", 99).unwrap();
+    let newer = |error| matches!(error, StoreError::Newer { found: 99, .. });
+    assert!(newer(Store::open(&fixture.path).unwrap_err()));
+    assert!(newer(Reader::open(&fixture.path).unwrap_err()));
+}
+
+#[test]
+fn what_is_no_store_is_said_to_be_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("text.db");
+    std::fs::write(&path, "this is no database, but it is long enough to be looked at as one: ".repeat(20))
+        .unwrap();
+    let error = Store::open(&path).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    let error = Store::open(&dir.path().join("no/such/folder.db")).unwrap_err().to_string();
+    assert!(error.contains("install -d"), "{error}");
+}
+
+#[test]
+fn a_log_keeps_its_name() {
+    let mut fixture = fixture();
+    let error = fixture.store.bind(&fixture.stream, "/other/access.log").unwrap_err();
+    assert!(matches!(error, StoreError::Rebound { .. }), "{error}");
+    fixture.store.bind(&fixture.stream, "/var/log/nginx/access.log").unwrap();
+}

@@ -1,0 +1,215 @@
+//! `replay` and `run` say the same about the same lines, and no replay damages what is there.
+#![cfg(feature = "cli")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use support::influx::InfluxDb;
+use support::points::{self, Point};
+use support::sink::Sink;
+use support::site::{Site, count_lines};
+use support::traffic::{self, Random, Traffic};
+use support::wait_for;
+
+/// A log of half a minute, an hour ago: out of order, with late lines if wanted, and with lines that are none.
+fn log(late: bool) -> String {
+    let mut random = Random(3);
+    let mut text = String::new();
+    let start = (traffic::now_ms() - 3_600_000) / 10_000 * 10_000;
+    for n in 0..6_000 {
+        let time = start + n * 5;
+        // A window closes a second after its end: half a second back is never late.
+        let ago = if late && random.below(100) == 0 { random.below(9_000) } else { random.below(500) };
+        if random.below(200) == 0 {
+            text.push_str("this is no line of an access log\n");
+        }
+        text.push_str(&traffic::line(&mut random, time - ago as i64));
+    }
+    text
+}
+
+/// What `replay --to stdout` and `run` say, without our own health, and without the windows that a new store begins in:
+/// up to the lateness after its first line these have other numbers. What is left begins with a bucket window.
+fn said_by_both(log: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let sink = Sink::start();
+    let mut site = Site::new("rgwlens");
+    site.output(&format!("name = \"sink\"\nkind = \"influxdb1\"\nurl = \"{}\"\ngzip = false\n", sink.url));
+    fs::write(site.log(), log).expect("write");
+    let replayed = site.succeed(&["replay", "--to", "stdout", &site.log().display().to_string()]);
+    let daemon = site.start();
+    site.drain(daemon, count_lines(&[&site.log()]));
+    let first = log.lines().find_map(|line| line.split(' ').next()?.replace('.', "").parse::<i64>().ok());
+    let from = (first.expect("a line") + 1_000 + 1_999) / 2_000 * 2_000;
+    let whole = |line: &String| !line.starts_with("rgwlens,") && time_ms(line) >= from;
+    let replayed: BTreeSet<String> = replayed.lines().map(str::to_owned).collect();
+    let all = replayed.len();
+    let (replayed, live): (BTreeSet<_>, BTreeSet<_>) =
+        (replayed.into_iter().filter(whole).collect(), sink.lines().into_iter().filter(whole).collect());
+    assert!(
+        replayed.len() > 1_000 && replayed.len() > all * 3 / 4,
+        "{} of {all} are compared",
+        replayed.len()
+    );
+    (replayed, live)
+}
+
+fn time_ms(line: &str) -> i64 {
+    points::parse(line)[0].time_ns / 1_000_000
+}
+
+#[test]
+fn replay_says_byte_for_byte_what_run_sends() {
+    let (replayed, live) = said_by_both(&log(false));
+    for measurement in ["node", "status", "upstream", "event", "log", "bucket", "operation", "size"] {
+        let prefix = format!("rgw_{measurement},");
+        assert!(replayed.iter().any(|line| line.starts_with(&prefix)), "nothing of {measurement}");
+    }
+    assert_eq!(live.len(), replayed.len());
+    for (live, replayed) in live.iter().zip(&replayed) {
+        assert_eq!(live, replayed);
+    }
+}
+
+#[test]
+fn late_lines_are_the_same_lines_in_both() {
+    let (replayed, live) = said_by_both(&log(true));
+    let is_on_time = |line: &&String| {
+        // Events stand where they happened.
+        line.starts_with("rgw_event,") || time_ms(line) % 1_000 == 0
+    };
+    // `run` may close late windows in several parts. What was on time is the same, and the sums are.
+    let mut differences = live.symmetric_difference(&replayed).filter(is_on_time);
+    assert_eq!(differences.next(), None, "and {} more", differences.count());
+    let parse = |lines: &BTreeSet<String>| -> Vec<Point> {
+        lines.iter().flat_map(|line| points::parse(line)).collect()
+    };
+    let (replayed, live) = (parse(&replayed), parse(&live));
+    let late = points::sum(&replayed, "rgw_log", "late");
+    assert!(late > 20, "only {late} lines are late");
+    for (measurement, field) in [
+        ("rgw_log", "lines"),
+        ("rgw_log", "late"),
+        ("rgw_log", "rejected"),
+        ("rgw_node", "requests"),
+        ("rgw_node", "latency_sum_ms"),
+        ("rgw_bucket", "bytes_in"),
+        ("rgw_operation", "bytes_out"),
+        ("rgw_status", "requests"),
+        ("rgw_size", "le_inf"),
+        ("rgw_upstream", "requests"),
+    ] {
+        let (live, replayed) =
+            (points::sum(&live, measurement, field), points::sum(&replayed, measurement, field));
+        assert_eq!(live, replayed, "{field} of {measurement}");
+    }
+}
+
+/// One InfluxDB, and a log in three files.
+struct History {
+    influx: std::sync::Arc<InfluxDb>,
+    database: &'static str,
+    site: Site,
+    files: Vec<PathBuf>,
+    lines: u64,
+}
+
+impl History {
+    /// Followed live, with late lines, a restart of the daemon and two rotations.
+    fn live(database: &'static str) -> Self {
+        let influx = InfluxDb::shared();
+        let mut site = Site::new("rgwlens");
+        site.output_influx("influx", &influx, database);
+        let (log, rotated, older) = (site.log(), site.path("access.log.1"), site.path("access.log.2"));
+        let traffic = Traffic::start(&log, 4);
+        let daemon = site.start();
+        let seconds = |seconds: i64| {
+            let until = traffic::now_ms() + seconds * 1_000;
+            wait_for("the clock goes on", || (traffic::now_ms() >= until).then_some(()));
+        };
+        seconds(5);
+        traffic.rotate(&rotated);
+        seconds(2);
+        assert_eq!(daemon.end("TERM"), Some(0), "{}", site.said());
+        seconds(2);
+        let daemon = site.start();
+        seconds(2);
+        fs::rename(&rotated, &older).expect("rename");
+        traffic.rotate(&rotated);
+        seconds(6);
+        let lines = traffic.stop();
+        site.drain(daemon, lines);
+        let files = vec![older, rotated, log];
+        let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+        assert_eq!(count_lines(&paths), lines);
+        let history = Self { influx, database, site, files, lines };
+        history.assert_whole("live");
+        assert!(history.influx.sum(database, "rgw_log", "late") > 0, "no line was late");
+        history
+    }
+
+    fn assert_whole(&self, when: &str) {
+        let sum = |measurement, field| self.influx.sum(self.database, measurement, field);
+        for (measurement, field) in [
+            ("rgw_log", "lines"),
+            ("rgw_node", "requests"),
+            ("rgw_status", "requests"),
+            ("rgw_bucket", "requests"),
+            ("rgw_operation", "requests"),
+        ] {
+            assert_eq!(sum(measurement, field), self.lines, "{measurement}, {when}");
+        }
+    }
+
+    fn replay(&self, options: &[&str], files: &[PathBuf]) -> std::process::Output {
+        let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+        let files = files.iter().map(String::as_str);
+        let arguments: Vec<&str> =
+            ["replay"].into_iter().chain(options.iter().copied()).chain(files).collect();
+        self.site.rgwlens(&arguments)
+    }
+}
+
+fn said(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn no_replay_damages_what_is_there() {
+    let history = History::live("sequence");
+
+    let output = history.replay(&[], &history.files);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("`run`") && said(&output).contains("resend"), "{}", said(&output));
+    history.assert_whole("after a replay that was refused");
+
+    for _ in 0..2 {
+        history.site.succeed(&["resend", "--since", "1h"]);
+        history.assert_whole("after resend");
+    }
+
+    let daemon = history.site.start();
+    let output = history.replay(&["--replace"], &history.files);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("stop"), "{}", said(&output));
+    assert_eq!(daemon.end("TERM"), Some(0));
+
+    let output = history.replay(&["--replace"], &history.files);
+    assert!(output.status.success(), "{}", said(&output));
+    history.assert_whole("after --replace of all files");
+    for file in &history.files {
+        let output = history.replay(&["--replace"], std::slice::from_ref(file));
+        assert!(output.status.success(), "{}: {}", file.display(), said(&output));
+        assert!(!said(&output).contains(" 0 parts written"), "{}", said(&output));
+        history.assert_whole(&format!("after --replace of {} alone", file.display()));
+    }
+
+    // What the store has now goes out once more, and changes nothing.
+    let daemon = history.site.start();
+    history.site.drain(daemon, history.lines);
+    history.assert_whole("after the daemon sent what was replaced");
+    history.site.succeed(&["resend", "--since", "1h"]);
+    history.assert_whole("after resend of what was replaced");
+}

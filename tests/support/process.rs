@@ -1,0 +1,44 @@
+//! Processes in groups of their own, so that whatever they start ends with them.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// A process that ends, with all it started, when this is dropped.
+pub struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts the command, as the leader of a group.
+    pub fn start(command: &mut Command) -> std::io::Result<Self> {
+        Ok(Self { child: command.process_group(0).stdin(Stdio::null()).spawn()? })
+    }
+
+    /// Sends a signal (`KILL`, `TERM`, `HUP`) to it and all it started.
+    pub fn signal(&self, signal: &str) {
+        let group = format!("-{}", self.child.id());
+        let kill = Command::new("kill").args(["-s", signal, "--", &group]).stderr(Stdio::null()).status();
+        assert!(kill.is_ok(), "this test needs kill: apt-get install procps");
+    }
+
+    /// Its exit status, if it has ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("our own child")
+    }
+
+    /// Sends a signal that ends it, and waits for that. `None` when it did not end of itself but by the signal.
+    pub fn end(mut self, signal: &str) -> Option<i32> {
+        self.signal(signal);
+        let status = super::wait_for(&format!("the process ends by SIG{signal}"), || self.ended());
+        status.code()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.ended().is_none() {
+            self.signal("KILL");
+            let _ = self.child.wait();
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! A server that takes all points and remembers them, as they came.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+/// Speaks `/write`; ends with the test's process.
+pub struct Sink {
+    /// Base URL.
+    pub url: String,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Sink {
+    /// On a free port.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("no free port on 127.0.0.1");
+        let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let received = Arc::clone(&lines);
+        thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                let received = Arc::clone(&received);
+                thread::spawn(move || serve(connection, &received));
+            }
+        });
+        Self { url, lines }
+    }
+
+    /// All different lines of all requests. The same point twice is the same point.
+    pub fn lines(&self) -> BTreeSet<String> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+/// One request after the other, until the client closes. `None` at the end.
+fn serve(connection: TcpStream, lines: &Mutex<Vec<String>>) -> Option<()> {
+    let mut reader = BufReader::new(connection.try_clone().ok()?);
+    loop {
+        let mut length = 0;
+        let mut header = String::new();
+        loop {
+            header.clear();
+            if reader.read_line(&mut header).ok()? == 0 {
+                return None;
+            }
+            if header.trim_end().is_empty() {
+                break;
+            }
+            if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().ok()?;
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        // Before the answer: what was acknowledged can be seen.
+        let body = String::from_utf8(body).expect("line protocol is UTF-8: the output has gzip off");
+        lines.lock().unwrap_or_else(PoisonError::into_inner).extend(body.lines().map(str::to_owned));
+        (&connection).write_all(b"HTTP/1.1 204 No Content\r\n\r\n").ok()?;
+    }
+}
