@@ -279,27 +279,23 @@ fn insert_fragment(db: &Connection, stream: &str, fragment: &Fragment) -> rusqli
     Ok(())
 }
 
-/// Drops fragments of windows that are not open any more. The table is as small as what is open.
+/// Drops fragments of windows that are not open any more. The table is as small as what is open. Of one start there can
+/// be a window of late lines that closed and the next one, open since: when they close tells them apart.
 fn drop_closed(db: &Connection, stream: &str, open: &[OpenWindow]) -> rusqlite::Result<()> {
-    let mut windows = db.prepare_cached(
-        "SELECT DISTINCT kind, start, late_until IS NOT NULL FROM fragments WHERE stream = ?1",
-    )?;
-    let windows = windows.query_map([stream], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let closed: Vec<(String, i64, bool)> = windows
-        .filter(|window| {
-            window.as_ref().is_ok_and(|(kind, start, late)| {
-                !open.iter().any(|o| {
-                    kind_name(o.kind) == kind && o.start_ms == *start && o.late_until_ms.is_some() == *late
-                })
-            })
-        })
+    let mut windows =
+        db.prepare_cached("SELECT DISTINCT kind, start, late_until FROM fragments WHERE stream = ?1")?;
+    let windows: Vec<(String, i64, Option<i64>)> = windows
+        .query_map([stream], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
-    for (kind, start, late) in closed {
-        db.prepare_cached(
-            "DELETE FROM fragments
-             WHERE stream = ?1 AND kind = ?2 AND start = ?3 AND (late_until IS NOT NULL) = ?4",
-        )?
-        .execute(params![stream, kind, start, late])?;
+    for (kind, start, late_until) in windows {
+        let is_it =
+            |o: &OpenWindow| (kind_name(o.kind), o.start_ms, o.late_until_ms) == (&kind, start, late_until);
+        if !open.iter().any(is_it) {
+            db.prepare_cached(
+                "DELETE FROM fragments WHERE stream = ?1 AND kind = ?2 AND start = ?3 AND late_until IS ?4",
+            )?
+            .execute(params![stream, kind, start, late_until])?;
+        }
     }
     Ok(())
 }
