@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn every_problem_is_a_finding() {
-        let error = Config::from_toml("cluster = 5\nnod = \"x\"").unwrap_err();
+        let error = Config::from_toml("log_level = \"loud\"\nnod = \"x\"").unwrap_err();
         let findings = unusable(&error);
         assert_eq!(findings.len(), 2, "{findings:?}");
         assert!(findings.iter().all(|finding| finding.level == Level::Fail && finding.mend.is_some()));

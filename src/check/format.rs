@@ -41,13 +41,17 @@ pub(super) fn describe(subject: &str, name: &str, format: &LogFormat) -> Vec<Fin
     if missing.is_empty() {
         findings.push(Finding::ok(subject, format!("the format {name} has all that is useful")));
     } else {
-        let names: Vec<String> = missing.iter().map(|lack| format!("${}", lack.variable)).collect();
         let losses: Vec<String> = missing.iter().map(|lack| format!("  {lack}")).collect();
         let mend = format!(
             "# Without them:\n{}\n# All of them: include log_format.conf in nginx's http block, and\naccess_log … rgwlens;",
             losses.join("\n")
         );
-        let message = format!("the format {name} works, but goes without {}", names.join(", "));
+        let others = match missing.len() - 1 {
+            0 => String::new(),
+            others => format!(" and {others} more"),
+        };
+        let first = &missing[0].variable;
+        let message = format!("the format {name} works, but goes without ${first}{others}");
         findings.push(Finding::warn(subject, message, mend));
     }
     for lack in shifting {

@@ -32,13 +32,13 @@ pub(super) fn check(log: &LogConfig, accounts: &Accounts) -> Vec<Finding> {
     if can_read {
         findings.extend(rotations(&subject, log, accounts));
     }
-    let (compiled, finding) = format::compiles(&subject, log);
-    findings.extend(finding);
-    if let Some(compiled) = compiled
-        && can_read
-    {
-        findings.push(format::fits(&subject, log, compiled));
+    let (compiled, described) = format::compiles(&subject, log);
+    let fits = compiled.filter(|_| can_read).map(|compiled| format::fits(&subject, log, compiled));
+    // What the wrong format goes without is of no interest.
+    if fits.as_ref().is_none_or(|fits| fits.level != super::Level::Fail) {
+        findings.extend(described);
     }
+    findings.extend(fits);
     findings
 }
 

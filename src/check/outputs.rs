@@ -64,7 +64,7 @@ mod tests {
             format!("node = \"n\"\n[[output]]\nkind = \"influxdb1\"\nurl = \"http://127.0.0.1:{port}\"");
         let findings = check(&Config::from_toml(&toml).unwrap().outputs);
         assert_eq!(findings.len(), 1, "{findings:?}");
-        assert_eq!((findings[0].level, findings[0].subject.as_str()), (Level::Fail, "output influxdb1"));
+        assert_eq!((findings[0].level, findings[0].subject.as_str()), (Level::Fail, "output influxdb"));
         assert!(findings[0].mend.is_some());
     }
 }

@@ -96,7 +96,7 @@ Examples:
     Explain(ExplainArgs),
     /// Check the configuration and its surroundings, and say how to mend them
     Check(CheckArgs),
-    /// Make up a busy gateway and show it
+    /// Show what is counted of requests that a real gateway answered; needs nothing
     Demo(DemoArgs),
     /// Print completions for a shell
     #[command(after_help = "\

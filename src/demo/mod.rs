@@ -134,10 +134,12 @@ impl Demo {
         let mut log = fs::OpenOptions::new().append(true).open(&self.log)?;
         let mut lines = self.recording.over(time.end - time.start).peekable();
         let mut burst = Vec::new();
+        // The last windows close by then, and it is not beyond the wall clock.
+        let closed_ms = time.end + self.config.settings.windows.lateness_ms;
         let mut now_ms = time.start;
         let mut patience = PATIENCE;
         loop {
-            now_ms += i64::from(SPEED) * STEP.as_millis() as i64;
+            now_ms = (now_ms + i64::from(SPEED) * STEP.as_millis() as i64).min(closed_ms);
             burst.clear();
             while let Some(line) = lines.next_if(|line| time.start + line.after_ms < now_ms) {
                 line.write(time.start + line.after_ms, &mut burst);

@@ -127,6 +127,26 @@ fn fragments_of_closed_windows_are_gone() {
     assert!(!fragments.is_empty() && fragments.iter().all(|f| open.contains(&f.window)));
 }
 
+/// Between two commits a window of late lines closes, and the next late line of that start opens another.
+#[test]
+fn fragments_of_a_closed_late_window_are_not_those_of_the_next() {
+    let mut fixture = fixture();
+    let mut windows = windows();
+    record(&mut windows, 1_000, "b");
+    windows.advance(50_000);
+    record(&mut windows, 1_000, "b");
+    let parts = windows.close_due();
+    fixture.commit(&mut windows, parts);
+    windows.advance(60_000);
+    let parts = windows.close_due();
+    assert_eq!(parts.len(), 2, "the late window has closed");
+    record(&mut windows, 1_000, "b");
+    fixture.commit(&mut windows, parts);
+    let fragments = fixture.reader().stream("access").unwrap().unwrap().fragments;
+    let requests: u64 = fragments.iter().map(|fragment| fragment.contents.node_requests()).sum();
+    assert_eq!(requests, 1, "the line in the closed window would be counted again after a restart");
+}
+
 #[test]
 fn a_commit_is_all_or_nothing() {
     let mut fixture = fixture();

@@ -181,23 +181,28 @@ impl<'a> Written<'a> {
             name if name == self.name => format!("{written}, which is not what rgwlens calls {name}"),
             _ => format!("{written}, which is not the configured one"),
         };
-        let mut findings = vec![Finding::fail(subject, message, self.configuration(log))];
+        let mut findings = vec![Finding::fail(subject, message, key(log, &self.key()))];
         findings
             .extend(describe(subject, self.name, &self.compiled).into_iter().filter(|f| f.mend.is_some()));
         findings
     }
 
-    /// What to configure for this format.
-    fn configuration(&self, log: &LogConfig) -> String {
+    /// The key to configure for this format.
+    fn key(&self) -> String {
         let known = LogFormat::NAMES.iter().find(|name| {
             LogFormat::named(name).is_some_and(|known| known.writes_the_same_as(&self.compiled))
         });
         match (known, self.definition) {
-            (Some(name), _) => key(log, &format!("format = \"{name}\"")),
-            (None, Some(text)) if !text.contains("'''") => key(log, &format!("format = '''\n{text}\n'''")),
-            (None, text) => key(log, &format!("format = {:?}", text.unwrap_or(self.name))),
+            (Some(name), _) => format!("format = \"{name}\""),
+            (None, Some(text)) if !text.contains("'''") => format!("format = '''\n{text}\n'''"),
+            (None, text) => format!("format = {}", toml_text(text.unwrap_or(self.name))),
         }
     }
+}
+
+/// A text of JSON is one of TOML.
+fn toml_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// Lines that nginx keeps back against the time that windows wait for them.
@@ -374,8 +379,24 @@ mod tests {
         assert_eq!(*level, Level::Warn);
         let added = Config::from_toml(&format!("node = \"n\"\n{mend}")).unwrap();
         assert_eq!(added.logs[0].path, Path::new("/var/log/nginx/s3.log"));
+        assert_eq!((added.logs[0].name.as_str(), added.logs[0].format.as_str()), ("s3", "main"));
         assert_eq!(find("/health").0, Level::Ok);
         assert_eq!(find("syslog").0, Level::Warn);
+    }
+
+    #[test]
+    fn more_logs_get_names_of_their_own() {
+        let nginx = "access_log /a/access.log; access_log /b/access.log; access_log /c/Access.log;";
+        let findings = found(nginx, "path = \"/a/access.log\"\nformat = \"combined\"");
+        let mut whole = "node = \"n\"\n[[log]]\npath = \"/a/access.log\"\n".to_owned();
+        for (_, _, mend) in findings.iter().filter(|f| f.1.contains("not followed")) {
+            whole.push_str(mend);
+            whole.push('\n');
+        }
+        let logs = Config::from_toml(&whole).unwrap().logs;
+        let names: Vec<&str> = logs.iter().map(|log| log.name.as_str()).collect();
+        assert_eq!(names, ["access", "access-2", "access-3"]);
+        assert_eq!(logs[1].format, "combined");
     }
 
     #[test]

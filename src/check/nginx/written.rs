@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::{Finding, LogConfig, SUBJECT};
+use super::{Finding, LogConfig, SUBJECT, Written, toml_text};
 use crate::access_log::nginx_conf::{AccessLog, LogTarget, NginxConf};
 
 /// What nginx writes without any `access_log`, below the prefix it was built with.
@@ -78,6 +78,7 @@ pub(super) fn not_followed(conf: &NginxConf, logs: &[LogConfig]) -> Vec<Finding>
     };
     let mut findings = Vec::new();
     let mut seen = Vec::new();
+    let mut names = Names(logs.iter().map(|log| log.name.clone()).collect());
     for directive in &conf.access_logs {
         if directive.target == LogTarget::Off || seen.contains(&&directive.target) {
             continue;
@@ -90,12 +91,15 @@ pub(super) fn not_followed(conf: &NginxConf, logs: &[LogConfig]) -> Vec<Finding>
         let message = format!("nginx also writes {}{servers}, which is not followed", show(directive));
         let mend = match file(directive) {
             Some(path) if is_followed(path) => continue,
-            Some(path) => format!(
-                "[[log]]   # if requests to the gateway are in it\nname = \"{}\"\npath = {:?}\nformat = {:?}",
-                name(path),
-                path.display().to_string(),
-                directive.format
-            ),
+            Some(path) => match Written::of(conf, directive) {
+                Ok(format) => format!(
+                    "[[log]]   # if requests to the gateway are in it\nname = \"{}\"\npath = {}\n{}",
+                    names.take(path),
+                    toml_text(&path.display().to_string()),
+                    format.key()
+                ),
+                Err(unusable) => unusable.mend,
+            },
             None => format!(
                 "access_log /var/log/nginx/access.log {};   # a file can be followed",
                 directive.format
@@ -106,10 +110,21 @@ pub(super) fn not_followed(conf: &NginxConf, logs: &[LogConfig]) -> Vec<Finding>
     findings
 }
 
-/// A name for a log: what its file is called, as far as a name allows.
-fn name(path: &Path) -> String {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
-    stem.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).take(32).collect()
+/// Names of logs that are taken.
+struct Names(Vec<String>);
+
+impl Names {
+    /// One for another log: what its file is called, as far as a name allows, and a number where that is taken.
+    fn take(&mut self, path: &Path) -> String {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+        let allowed = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+        let stem: String = stem.chars().map(allowed).take(28).collect();
+        let numbered = (2..).map(|number| format!("{stem}-{number}"));
+        let free = std::iter::once(stem.clone()).chain(numbered).find(|name| !self.0.contains(name));
+        let name = free.unwrap_or(stem);
+        self.0.push(name.clone());
+        name
+    }
 }
 
 /// Where logging is turned off, which may well be meant.
