@@ -15,13 +15,15 @@ use super::{
     args::{DemoArgs, GlobalArgs},
     context,
     explain::visible,
+    report,
 };
 use crate::{
     access_log::Class,
     config::LogLevel,
     demo::{Demo, Directory, Interrupted, SPEED},
-    stats::{Contents, Series, Table, Totals, WindowKind, counter},
-    store::{Payload, Reader},
+    report::Options,
+    stats::{Contents, Series, Table, Totals, WindowKind},
+    store::{Payload, Range, Reader},
 };
 
 /// Parts read at a time.
@@ -57,7 +59,8 @@ pub(super) fn run(global: &GlobalArgs, args: &DemoArgs) -> anyhow::Result<u8> {
         Err(error) if error.is::<Interrupted>() => return Ok(FAILED),
         played => played?,
     };
-    show(demo.store(), &mut out)?;
+    let report = report::of_store(demo.store(), Range::ALL, Options::default())?;
+    write!(out, "{}", report::on_stdout(&report))?;
     writeln!(
         out,
         "\n{} lines = {} counted + {} rejected + {} expired, {} of them late",
@@ -122,34 +125,6 @@ impl Live {
             bar.finish_and_clear();
         }
     }
-}
-
-/// What the store has to say: a line a class.
-fn show(store: &Path, out: &mut impl Write) -> anyhow::Result<()> {
-    let classes = by_class(store)?;
-    writeln!(
-        out,
-        "{:<12}{:>9}{:>8}{:>8}{:>8}{:>7}{:>7}",
-        "class", "requests", "P50 ms", "P90 ms", "P99 ms", "4xx", "5xx"
-    )?;
-    for (class, series) in &classes {
-        let quantile =
-            |q| series.latency.quantile_ms(q).map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0}"));
-        writeln!(
-            out,
-            "{:<12}{:>9}{:>8}{:>8}{:>8}{:>7}{:>7}",
-            class.name(),
-            series.requests(),
-            quantile(0.5),
-            quantile(0.9),
-            quantile(0.99),
-            series.counters[counter::ERRORS_4XX],
-            series.counters[counter::ERRORS_5XX]
-        )?;
-    }
-    let requests: u64 = classes.iter().map(|(_, series)| series.requests()).sum();
-    writeln!(out, "{:<12}{requests:>9}", "all")?;
-    Ok(())
 }
 
 /// All that the store has of each class, the busiest first.

@@ -4,7 +4,7 @@ mod files;
 mod page;
 mod stored;
 
-use std::io::Write as _;
+use std::{io::Write as _, path::Path};
 
 use super::{
     OK,
@@ -12,7 +12,10 @@ use super::{
     context,
     table::Style,
 };
-use crate::{report::Options, store::Reader};
+use crate::{
+    report::{Options, Report},
+    store::{Range, Reader},
+};
 
 pub(super) fn run(global: &GlobalArgs, args: &ReportArgs) -> anyhow::Result<u8> {
     let config = context::load(global)?;
@@ -20,19 +23,25 @@ pub(super) fn run(global: &GlobalArgs, args: &ReportArgs) -> anyhow::Result<u8> 
     let range = context::period(&args.period)?;
     let options = Options { top: args.top, ..Options::default() };
     let report = if args.files.is_empty() {
-        let reader = Reader::open(&config.store.path)?;
-        stored::from_store(&reader, range, stored::Filter::default(), options)?
+        of_store(&config.store.path, range, options)?
     } else {
         files::from_files(&config, args, range, options)?
     };
     // A text first: an error of serde_json would hide a pipe that nobody reads any more.
-    let text = if args.json {
-        serde_json::to_string_pretty(&report)? + "\n"
-    } else {
-        page::render(&report, &Style::of_stdout())
-    };
+    let text = if args.json { serde_json::to_string_pretty(&report)? + "\n" } else { on_stdout(&report) };
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()?;
     Ok(OK)
+}
+
+/// What a store has of a range of time.
+pub(super) fn of_store(store: &Path, range: Range, options: Options) -> anyhow::Result<Report> {
+    let reader = Reader::open(store)?;
+    Ok(stored::from_store(&reader, range, stored::Filter::default(), options)?)
+}
+
+/// The page, as standard output can show it.
+pub(super) fn on_stdout(report: &Report) -> String {
+    page::render(report, &Style::of_stdout())
 }

@@ -462,6 +462,7 @@ impl<T: Tally> Window<T> {
     fn into_contents(mut self) -> (Contents, T) {
         self.stored.merge(self.packed);
         self.stored.merge(self.tally.pack());
+        self.tally.reuse();
         (self.stored, self.tally)
     }
 }

@@ -46,6 +46,8 @@ pub(super) trait Tally: Default {
     fn is_full(&self, names: usize) -> bool;
     /// Goes on with a window of which this much was packed before a restart.
     fn resume(&mut self, packed: &Contents, context: &Context<'_>);
+    /// What it counts from here on is another window's. Only after [`pack`](Self::pack).
+    fn reuse(&mut self);
 }
 
 /// What recording depends on beside the request.
@@ -342,6 +344,10 @@ impl Tally for NodeTally {
         let events: &[Event] = packed.events();
         self.events.resume(events, context.events);
     }
+
+    fn reuse(&mut self) {
+        self.events = EventTally::default();
+    }
 }
 
 /// What tells rows of a window of buckets apart: both `rgw_bucket` and `rgw_operation` are sums of such rows. One
@@ -469,4 +475,6 @@ impl Tally for BucketTally {
     }
 
     fn resume(&mut self, _packed: &Contents, _context: &Context<'_>) {}
+
+    fn reuse(&mut self) {}
 }

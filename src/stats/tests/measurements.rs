@@ -209,3 +209,22 @@ fn the_numbers_are_those_of_the_requests() {
     let events: Vec<_> = dump.points.iter().filter(|(name, ..)| name == "rgw_event").collect();
     assert_eq!(events.len(), 2, "the slow one and the 503");
 }
+
+#[test]
+fn caps_of_events_are_per_window() {
+    let settings = Settings {
+        events: EventSettings { errors_4xx: 2, sample: 0.0, ..EventSettings::default() },
+        ..Settings::default()
+    };
+    let mut windows = replay(&settings);
+    let mut parts = Vec::new();
+    for window in 0..20 {
+        for n in 0..3 {
+            line(START_MS + window * 10_000 + n, "b").status(403).record(&mut windows, None);
+        }
+        parts.extend(windows.close_due());
+    }
+    parts.extend(windows.close_all());
+    let events = parts.iter().map(|part| part.contents.events().len());
+    assert_eq!(events.sum::<usize>(), 2 * 20, "two of three in each of twenty windows");
+}
