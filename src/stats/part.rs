@@ -66,6 +66,7 @@ pub struct OpenWindow {
     pub start_ms: TimestampMs,
     /// Length, ms.
     pub length_ms: i64,
-    /// For a window of late lines, the watermark at which it closes; `None` for one on time.
+    /// For a window of late lines, the watermark at which it closes; `None` for one on time. Of one start one can close
+    /// and the next open between two commits: they never have the same time here.
     pub late_until_ms: Option<TimestampMs>,
 }

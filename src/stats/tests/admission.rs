@@ -203,6 +203,21 @@ fn a_hundred_thousand_invented_names_take_little_and_change_no_sum_in_any_order(
     assert_eq!(seen[0], seen[2]);
 }
 
+#[test]
+fn a_restart_holds_no_more_names_than_before() {
+    let settings = settings(AdmissionSettings { candidates: 50, ..AdmissionSettings::default() });
+    let mut store = Store::default();
+    let mut windows = store.open(&settings);
+    for i in 0..400 {
+        line(START_MS, &format!("invented-{i}")).status(404).record(&mut windows, Some(START_MS));
+        if i % 20 == 19 {
+            store.commit(&mut Vec::new(), &mut windows);
+        }
+    }
+    let held = store.open(&settings).names_held();
+    assert!(held <= 51, "{held} names held: the candidates, and what is not told apart");
+}
+
 proptest! {
     #[test]
     fn a_restart_in_the_middle_of_an_attack_changes_nothing(

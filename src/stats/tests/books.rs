@@ -141,3 +141,21 @@ fn sums_of_absurd_lengths_saturate() {
     let node: Vec<u64> = parts[0].contents.series().iter().map(|s| s.counters[counter::BYTES_IN]).collect();
     assert!(node.contains(&u64::MAX), "{node:?}");
 }
+
+/// The cap is one of the window, however often it is interrupted.
+#[test]
+fn a_restart_does_not_raise_the_cap_of_events() {
+    let settings = Settings::default();
+    let mut store = Store::default();
+    let (mut windows, mut staged) = (store.open(&settings), Vec::new());
+    for i in 0..200 {
+        line(START_MS + i, "b").status([503, 403][i as usize % 2]).record(&mut windows, Some(START_MS));
+        if i % 40 == 39 {
+            store.commit(&mut staged, &mut windows);
+            windows = store.open(&settings);
+        }
+    }
+    let parts = finish(windows);
+    let of = |status| parts.iter().flat_map(|p| p.contents.events()).filter(|e| e.status == status).count();
+    assert_eq!((of(503), of(403)), (settings.events.errors_5xx, settings.events.errors_4xx));
+}

@@ -254,6 +254,24 @@ fn a_log_read_long_after_its_time_keeps_few_windows_open() {
     assert!(parts.iter().all(|part| part.id.k <= 1), "read in order, each window is one part");
 }
 
+/// The watermark stands still while an old log is read, and a window that had to close early is opened again. The store
+/// knows one from the other by the time at which they close.
+#[test]
+fn each_late_window_closes_at_a_time_of_its_own() {
+    let mut windows = settled();
+    windows.advance(START_MS + YEAR_MS);
+    windows.close_due();
+    let mut seen = std::collections::BTreeMap::new();
+    for minute in (0..200).chain([0, 1, 2, 150, 151]) {
+        record(&mut windows, START_MS + minute * 60_000, START_MS + YEAR_MS);
+        for window in windows.open() {
+            let start_ms = seen.insert((window.kind, window.late_until_ms), window.start_ms);
+            assert!(start_ms.is_none_or(|start_ms| start_ms == window.start_ms), "{window:?}");
+        }
+    }
+    assert!(seen.len() >= 2 * 200);
+}
+
 #[test]
 fn clocks_at_the_edges_of_time_break_nothing() {
     let edges = [TimestampMs::MIN, TimestampMs::MIN + 1, -1, 0, TimestampMs::MAX - 1, TimestampMs::MAX];
