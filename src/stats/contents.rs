@@ -1,6 +1,6 @@
 //! What was counted in a window, or in a piece of one: series, and the events kept. Compact, mergeable, immutable.
 
-use super::{Event, Key, Names, Series, Table, series::counter};
+use super::{Event, Key, Names, Series, Table, histogram::LatencySum, series::counter};
 
 /// Invariants: `names` is sorted and without twins, `series` ascends by key and holds no key twice, events are in the
 /// order of the log. Two contents with the same counts are equal, whatever order the lines came in.
@@ -23,17 +23,9 @@ impl Contents {
             number[*id as usize] = position as u32;
         }
         series = renumber(series, &number);
-        // Stable and nearly sorted already: the tallies hand series out table by table.
-        series.sort_by_key(|s| s.key);
-        series.dedup_by(|later, earlier| {
-            let same = later.key == earlier.key;
-            if same {
-                earlier.merge(later);
-            }
-            same
-        });
+        series.sort_by_cached_key(|s| s.key);
         let names = used.into_iter().map(|id| names.get(id).into()).collect();
-        Self { names, series, events }
+        Self { names, series: merge_neighbours(series), events }
     }
 
     /// Nothing in it.
@@ -66,15 +58,12 @@ impl Contents {
         if later.is_empty() {
             return;
         }
-        let mut names = Names::default();
-        let mut series = Vec::with_capacity(self.series.len() + later.series.len());
-        let mut events = std::mem::take(&mut self.events);
-        for contents in [std::mem::take(self), later] {
-            let number: Vec<u32> = contents.names.iter().map(|name| names.intern(name)).collect();
-            series.extend(renumber(contents.series, &number));
-            events.extend(contents.events);
-        }
-        *self = Self::new(&names, series, events);
+        let (names, [mine, theirs]) = merge_names(std::mem::take(&mut self.names), later.names);
+        // New numbers are in the order of the old ones, so both stay sorted.
+        let earlier = renumber(std::mem::take(&mut self.series), &mine);
+        self.series = merge_sorted(earlier, renumber(later.series, &theirs));
+        self.names = names;
+        self.events.extend(later.events);
     }
 
     /// The same with names replaced where `label` says by what, from a name's number and itself; series that get one name
@@ -105,6 +94,65 @@ impl Contents {
         let node = |s: &&Series| s.key.table() == Some(Table::Node);
         self.series.iter().filter(node).map(Series::requests).fold(0, u64::saturating_add)
     }
+}
+
+/// Merges series of one key that stand beside each other.
+fn merge_neighbours(series: Vec<Series>) -> Vec<Series> {
+    let mut merged: Vec<Series> = Vec::with_capacity(series.len());
+    let mut sum = LatencySum::default();
+    let mut series = series.into_iter().peekable();
+    while let Some(mut first) = series.next() {
+        if series.peek().is_some_and(|next| next.key == first.key) {
+            sum.add(&first.latency);
+            while let Some(next) = series.next_if(|next| next.key == first.key) {
+                first.merge_counters(&next);
+                sum.add(&next.latency);
+            }
+            first.latency = sum.take();
+        }
+        merged.push(first);
+    }
+    merged
+}
+
+/// Merges sorted series, none of which holds a key twice.
+fn merge_sorted(earlier: Vec<Series>, later: Vec<Series>) -> Vec<Series> {
+    let mut merged = Vec::with_capacity(earlier.len().max(later.len()));
+    let mut later = later.into_iter().peekable();
+    for mut series in earlier {
+        while let Some(before) = later.next_if(|next| next.key < series.key) {
+            merged.push(before);
+        }
+        if let Some(same) = later.next_if(|next| next.key == series.key) {
+            series.merge(&same);
+        }
+        merged.push(series);
+    }
+    merged.extend(later);
+    merged
+}
+
+/// Merges sorted names without twins; the numbers that those of each side have among all.
+fn merge_names(earlier: Vec<Box<[u8]>>, later: Vec<Box<[u8]>>) -> (Vec<Box<[u8]>>, [Vec<u32>; 2]) {
+    let mut names = Vec::with_capacity(earlier.len().max(later.len()));
+    let mut numbers = [Vec::with_capacity(earlier.len()), Vec::with_capacity(later.len())];
+    let mut later = later.into_iter().peekable();
+    for name in earlier {
+        while let Some(before) = later.next_if(|next| *next < name) {
+            numbers[1].push(names.len() as u32);
+            names.push(before);
+        }
+        if later.next_if(|next| *next == name).is_some() {
+            numbers[1].push(names.len() as u32);
+        }
+        numbers[0].push(names.len() as u32);
+        names.push(name);
+    }
+    for name in later {
+        numbers[1].push(names.len() as u32);
+        names.push(name);
+    }
+    (names, numbers)
 }
 
 /// Series whose names have new numbers.

@@ -75,11 +75,15 @@ impl Latency {
         if other.count == 0 {
             return;
         }
+        self.merge_totals(other);
+        self.counts = merge_counts(&self.counts, &other.counts);
+    }
+
+    fn merge_totals(&mut self, other: &Self) {
         self.min_ms = if self.count == 0 { other.min_ms } else { self.min_ms.min(other.min_ms) };
         self.max_ms = self.max_ms.max(other.max_ms);
         self.count = self.count.saturating_add(other.count);
         self.sum_ms = self.sum_ms.saturating_add(other.sum_ms);
-        self.counts = merge_counts(&self.counts, &other.counts);
     }
 
     /// The latency that the share `quantile` (0 to 1) of all requests did not exceed: nearest rank, the highest value
@@ -129,6 +133,42 @@ impl Latency {
             histogram.saturating_record_n(u64::from(bucket_range(*bucket).0), u64::from(*count));
         }
         Some(histogram)
+    }
+}
+
+/// Adds up the latencies of many series at once: a merge for each would walk the growing sum each time.
+#[derive(Debug, Default)]
+pub(super) struct LatencySum {
+    /// All but its buckets.
+    total: Latency,
+    /// By bucket.
+    counts: Vec<u64>,
+}
+
+impl LatencySum {
+    pub(super) fn add(&mut self, latency: &Latency) {
+        let (Some(first), Some(last)) = (latency.counts.first(), latency.counts.last()) else { return };
+        debug_assert!(first.bucket <= last.bucket);
+        if self.counts.len() <= usize::from(last.bucket) {
+            self.counts.resize(usize::from(last.bucket) + 1, 0);
+        }
+        for Count { bucket, count } in &latency.counts {
+            self.counts[usize::from(*bucket)] += u64::from(*count);
+        }
+        self.total.merge_totals(latency);
+    }
+
+    /// The sum, and nothing left behind.
+    pub(super) fn take(&mut self) -> Latency {
+        let count = |(bucket, count): (usize, &u64)| Count {
+            bucket: bucket as Bucket,
+            count: u32::try_from(*count).unwrap_or(u32::MAX),
+        };
+        let held = self.counts.iter().enumerate().filter(|(_, count)| **count > 0);
+        let mut counts = Vec::with_capacity(held.clone().count());
+        counts.extend(held.map(count));
+        self.counts.clear();
+        Latency { counts, ..std::mem::take(&mut self.total) }
     }
 }
 
@@ -207,6 +247,19 @@ mod tests {
             }
             prop_assert_eq!(latency.max_ms, *values.last().unwrap());
             prop_assert_eq!(latency.min_ms, values[0]);
+        }
+
+        #[test]
+        fn many_at_once_add_up_to_the_same(series in prop::collection::vec(prop::collection::vec(0u32..4_000_000, 0..20), 0..20)) {
+            let mut sum = LatencySum::default();
+            for _ in 0..2 {
+                let mut merged = Latency::default();
+                for values in &series {
+                    sum.add(&latency(values));
+                    merged.merge(&latency(values));
+                }
+                prop_assert_eq!(sum.take(), merged);
+            }
         }
 
         #[test]

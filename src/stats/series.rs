@@ -232,10 +232,14 @@ impl Series {
 
     /// Adds the same series of another window or fragment.
     pub fn merge(&mut self, other: &Self) {
+        self.merge_counters(other);
+        self.latency.merge(&other.latency);
+    }
+
+    pub(super) fn merge_counters(&mut self, other: &Self) {
         for (mine, theirs) in self.counters.iter_mut().zip(other.counters) {
             *mine = mine.saturating_add(theirs);
         }
-        self.latency.merge(&other.latency);
     }
 }
 

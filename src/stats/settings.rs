@@ -96,7 +96,7 @@ pub struct EventSettings {
     pub errors_4xx: usize,
     /// 404 counts as a 4xx event.
     pub not_found: bool,
-    /// Share of all other requests kept, 0.0 to 1.0, decided by a hash of the line.
+    /// Share of all other requests kept, 0.0 to 1.0, decided by a hash of what it says in numbers.
     pub sample: f64,
     /// Sampled requests kept per window.
     pub sampled: usize,

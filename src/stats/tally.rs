@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 use super::{
     Admission, Contents, Counters, Event, EventSettings, Key, Names, Outcome, Request, Series, Size,
     event::EventTally,
-    histogram::{self, Bucket, Count, Latency},
+    histogram::{self, Bucket, Count, Latency, LatencySum},
     series::{SIZE_EDGES, counter},
 };
 use crate::{
@@ -60,27 +60,70 @@ pub(super) struct Context<'a> {
     pub(super) settled_ms: TimestampMs,
 }
 
-/// The row of one series.
+/// The row of one series: one line of the processor's cache.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
 struct Row {
-    counters: Counters,
-    latency_count: u64,
-    latency_sum_ms: u64,
+    /// In the order of [`counter`]: outcomes, slow.
+    counts: [u32; 5],
+    successes: u32,
+    latency_count: u32,
     latency_min_ms: u32,
     latency_max_ms: u32,
+    latency_sum_ms: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+impl Row {
+    #[inline]
+    fn record(&mut self, request: &Request<'_>) {
+        self.counts[request.outcome as usize] += 1;
+        self.counts[counter::SLOW] += u32::from(request.slow);
+        self.successes += u32::from(matches!(request.record.status, 200..=299 | 304));
+        // What a client announces is its own word: it must not be able to wrap a sum.
+        self.bytes_in = self.bytes_in.saturating_add(request.bytes_in);
+        self.bytes_out = self.bytes_out.saturating_add(request.bytes_out);
+    }
+
+    #[inline]
+    fn record_latency(&mut self, ms: u32) {
+        self.latency_min_ms = if self.latency_count == 0 { ms } else { self.latency_min_ms.min(ms) };
+        self.latency_max_ms = self.latency_max_ms.max(ms);
+        self.latency_count += 1;
+        self.latency_sum_ms += u64::from(ms);
+    }
+
+    fn counters(&self) -> Counters {
+        let mut counters = Counters::default();
+        for (counter, count) in counters.iter_mut().zip(self.counts) {
+            *counter = u64::from(count);
+        }
+        counters[counter::BYTES_IN] = self.bytes_in;
+        counters[counter::BYTES_OUT] = self.bytes_out;
+        counters[counter::SUCCESSES] = u64::from(self.successes);
+        counters
+    }
 }
 
 /// Rows, and the latencies of their ok requests.
 #[derive(Debug, Default)]
 struct Rows {
     rows: Vec<Row>,
-    /// Row number and histogram bucket, `row << 11 | bucket`: sorts into runs.
+    /// Row number and histogram bucket, `row << 11 | bucket`, in the order of the lines.
     samples: Vec<u32>,
+    /// Requests since the last time they were packed: what keeps the counts of rows within 32 bits.
+    recorded: u32,
+    /// The buckets of `samples`, row after row: made anew at each packing, the memory is warm.
+    sorted: Vec<Bucket>,
 }
 
 const BUCKET_BITS: u32 = 11;
 const ROWS: usize = 1 << (32 - BUCKET_BITS);
 const _: () = assert!(histogram::HIGHEST_BUCKET < 1 << BUCKET_BITS);
+
+/// From so many samples of one row on it is quicker to count them in an array than to sort them.
+const MANY: usize = 256;
 
 impl Rows {
     /// A new row; the last one again when there are no numbers left (2 million: the owner packs long before).
@@ -93,65 +136,88 @@ impl Rows {
 
     #[inline]
     fn record(&mut self, row: u32, request: &Request<'_>) {
-        let status = request.record.status;
+        self.recorded += 1;
         let cell = &mut self.rows[row as usize];
-        cell.counters[request.outcome as usize] += 1;
-        cell.counters[counter::SLOW] += u64::from(request.slow);
-        // What a client announces is its own word: it must not be able to wrap a sum.
-        cell.counters[counter::BYTES_IN] = cell.counters[counter::BYTES_IN].saturating_add(request.bytes_in);
-        cell.counters[counter::BYTES_OUT] =
-            cell.counters[counter::BYTES_OUT].saturating_add(request.bytes_out);
-        cell.counters[counter::SUCCESSES] += u64::from(matches!(status, 200..=299 | 304));
+        cell.record(request);
         if request.outcome == Outcome::Ok
             && let Some(ms) = request.record.request_time_ms
         {
-            cell.latency_min_ms = if cell.latency_count == 0 { ms } else { cell.latency_min_ms.min(ms) };
-            cell.latency_max_ms = cell.latency_max_ms.max(ms);
-            cell.latency_count += 1;
-            cell.latency_sum_ms += u64::from(ms);
+            cell.record_latency(ms);
             self.samples.push(row << BUCKET_BITS | u32::from(histogram::bucket_of(ms)));
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.samples.len() >= SAMPLES || self.recorded >= 1 << 31
+    }
+
     /// The series of all rows that counted something, as `(row, series without key)`, and nothing left behind.
     fn pack(&mut self, mut each: impl FnMut(usize, Counters, Latency)) {
-        self.samples.sort_unstable();
-        let mut samples = self.samples.as_slice();
-        for (number, row) in self.rows.iter_mut().enumerate() {
+        let ends = self.sort_samples();
+        let mut counted = Vec::new();
+        let mut begin = 0;
+        for (number, (row, end)) in self.rows.iter_mut().zip(ends).enumerate() {
             let row = std::mem::take(row);
-            let run = samples.partition_point(|s| (s >> BUCKET_BITS) as usize <= number);
-            let (mine, rest) = samples.split_at(run);
-            samples = rest;
-            if row.counters.iter().any(|c| *c > 0) {
+            let samples = &mut self.sorted[begin..end as usize];
+            begin = end as usize;
+            let counters = row.counters();
+            if counters.iter().any(|count| *count > 0) {
                 let latency = Latency {
-                    count: row.latency_count,
+                    count: u64::from(row.latency_count),
                     sum_ms: row.latency_sum_ms,
                     min_ms: row.latency_min_ms,
                     max_ms: row.latency_max_ms,
-                    counts: run_lengths(mine),
+                    counts: count(samples, &mut counted),
                 };
-                each(number, row.counters, latency);
+                each(number, counters, latency);
             }
         }
+        self.recorded = 0;
         self.samples.clear();
+    }
+
+    /// Puts the samples of each row beside each other, and says where those of each row end.
+    fn sort_samples(&mut self) -> Vec<u32> {
+        let mut total = 0;
+        let begin = |row: &Row| {
+            let begin = total;
+            total += row.latency_count;
+            begin
+        };
+        let mut next: Vec<u32> = self.rows.iter().map(begin).collect();
+        self.sorted.resize(self.samples.len(), 0);
+        for sample in &self.samples {
+            let next = &mut next[(sample >> BUCKET_BITS) as usize];
+            self.sorted[*next as usize] = (sample & ((1 << BUCKET_BITS) - 1)) as Bucket;
+            *next += 1;
+        }
+        next
     }
 }
 
-/// Counts equal neighbours.
-fn run_lengths(samples: &[u32]) -> Vec<Count> {
-    samples
-        .chunk_by(|a, b| a == b)
-        .map(|run| Count { bucket: (run[0] & ((1 << BUCKET_BITS) - 1)) as Bucket, count: run.len() as u32 })
-        .collect()
+/// How often each bucket is among the samples of a row. `counted` is memory to work with.
+fn count(samples: &mut [Bucket], counted: &mut Vec<Count>) -> Vec<Count> {
+    counted.clear();
+    if samples.len() < MANY {
+        samples.sort_unstable();
+        let runs = samples.chunk_by(|a, b| a == b);
+        counted.extend(runs.map(|run| Count { bucket: run[0], count: run.len() as u32 }));
+    } else {
+        let mut counts = [0u32; 1 << BUCKET_BITS];
+        samples.iter().for_each(|bucket| counts[usize::from(*bucket)] += 1);
+        let held = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+        counted.extend(held.map(|(bucket, count)| Count { bucket: bucket as Bucket, count: *count }));
+    }
+    // Exactly as long as it has to be: it is kept.
+    counted.as_slice().into()
 }
 
 /// Counts a window of node totals: `rgw_node`, `rgw_status`, `rgw_upstream`, `rgw_log`, events.
 #[derive(Debug)]
 pub(super) struct NodeTally {
-    /// First the classes in both sizes, by number; then upstreams in the order of arrival.
+    /// The classes in both sizes, by number: of what had no upstream, then of each upstream in the order of arrival.
     rows: Rows,
     upstream_names: Names,
-    upstream_rows: HashMap<Key, u32>,
     /// By status.
     statuses: Vec<u32>,
     log: Counters,
@@ -162,11 +228,10 @@ pub(super) struct NodeTally {
 impl Default for NodeTally {
     fn default() -> Self {
         let mut rows = Rows::default();
-        rows.rows.resize(Class::ALL.len() * 2, Row::default());
+        rows.rows.resize(CLASS_ROWS, Row::default());
         Self {
             rows,
             upstream_names: Names::default(),
-            upstream_rows: HashMap::default(),
             statuses: vec![0; 1000],
             log: Counters::default(),
             rejected: Vec::new(),
@@ -196,16 +261,26 @@ impl NodeTally {
         self.log[counter::LATE] += 1;
     }
 
-    fn upstream_row(&mut self, request: &Request<'_>) -> Option<u32> {
-        let name = last_upstream(request.record.upstream_addr?);
+    /// The row of a request: each is counted once, and the node is the sum of its upstreams and of what had none.
+    #[inline]
+    fn row(&mut self, request: &Request<'_>) -> u32 {
+        let class_row = request.class as u32 * 2 + request.size as u32;
+        let Some(list) = request.record.upstream_addr else { return class_row };
+        let name = if request.record.upstream_tries == 1 { list } else { last_upstream(list) };
         let id = self
             .upstream_names
             .find_or_insert(name, |known| known < UPSTREAMS && is_address(name))
             .unwrap_or_else(|| self.upstream_names.intern(OTHER.as_bytes()));
-        let key = Key::upstream(id, request.class, request.size);
-        Some(*self.upstream_rows.entry(key).or_insert_with(|| self.rows.add()))
+        let end = (id as usize + 2) * CLASS_ROWS;
+        if self.rows.rows.len() < end {
+            self.rows.rows.resize(end, Row::default());
+        }
+        (id + 1) * CLASS_ROWS as u32 + class_row
     }
 }
+
+/// Rows of all classes in both sizes.
+const CLASS_ROWS: usize = Class::ALL.len() * 2;
 
 /// Whether a name can be an address that nginx knows a server by: one that cannot is a log format that does not fit.
 fn is_address(name: &[u8]) -> bool {
@@ -223,29 +298,23 @@ impl Tally for NodeTally {
     fn record(&mut self, request: &Request<'_>, line: &[u8], context: &Context<'_>) {
         self.log[counter::LINES] += 1;
         self.statuses[usize::from(request.record.status.min(999))] += 1;
-        self.rows.record(request.class as u32 * 2 + request.size as u32, request);
-        if let Some(row) = self.upstream_row(request) {
-            self.rows.record(row, request);
-        }
+        let row = self.row(request);
+        self.rows.record(row, request);
         self.events.record(request, line, context.events);
     }
 
     fn pack(&mut self) -> Contents {
         let mut names = std::mem::take(&mut self.upstream_names);
-        let mut upstream_key = vec![Key::LOG; self.rows.rows.len()];
-        for (key, row) in self.upstream_rows.drain() {
-            upstream_key[row as usize] = key;
-        }
         let mut series = Vec::new();
-        let nodes = Class::ALL.len() * 2;
         self.rows.pack(|row, counters, latency| {
-            let key = match row.checked_sub(nodes) {
-                None => Key::node(Class::ALL[row / 2], if row % 2 == 0 { Size::Small } else { Size::Large }),
-                Some(_) => upstream_key[row],
-            };
-            series.push(Series { key, counters, latency });
+            let (class, size) = (Class::ALL[row % CLASS_ROWS / 2], [Size::Small, Size::Large][row % 2]);
+            if let Some(upstream) = (row / CLASS_ROWS).checked_sub(1) {
+                let key = Key::upstream(upstream as u32, class, size);
+                series.push(Series { key, counters, latency: latency.clone() });
+            }
+            series.push(Series { key: Key::node(class, size), counters, latency });
         });
-        self.rows.rows.truncate(nodes);
+        self.rows.rows.truncate(CLASS_ROWS);
         for (status, count) in self.statuses.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
             let mut counters = Counters::default();
             counters[counter::OK] = u64::from(std::mem::take(count));
@@ -268,7 +337,7 @@ impl Tally for NodeTally {
     }
 
     fn is_full(&self, _names: usize) -> bool {
-        self.rows.samples.len() >= SAMPLES
+        self.rows.is_full()
     }
 
     fn resume(&mut self, packed: &Contents, context: &Context<'_>) {
@@ -281,14 +350,25 @@ impl Tally for NodeTally {
     }
 }
 
-/// What tells rows of a window of buckets apart: both `rgw_bucket` and `rgw_operation` are sums of such rows.
+/// What tells rows of a window of buckets apart: both `rgw_bucket` and `rgw_operation` are sums of such rows. One
+/// integer, since every line looks one up: the bucket's number, then a byte each for protocol, operation, class and size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Cell {
-    bucket: u32,
-    protocol: Protocol,
-    operation: Operation,
-    class: Class,
-    size: Size,
+struct Cell(u64);
+
+impl Cell {
+    #[inline]
+    fn new(bucket: u32, request: &Request<'_>) -> Self {
+        let bytes =
+            [request.protocol as u8, request.operation as u8, request.class as u8, request.size as u8];
+        Self(u64::from(bucket) << 32 | u64::from(u32::from_be_bytes(bytes)))
+    }
+
+    /// The series of the bucket, and that of the operation.
+    fn keys(self) -> (Key, Key) {
+        let [protocol, operation, class, size] = (self.0 as u32).to_be_bytes().map(usize::from);
+        let bucket = Key::bucket((self.0 >> 32) as u32, Class::ALL[class], [Size::Small, Size::Large][size]);
+        (bucket, Key::operation(Protocol::ALL[protocol], Operation::ALL[operation]))
+    }
 }
 
 /// Counts a window of buckets: `rgw_bucket`, `rgw_operation`, `rgw_size`.
@@ -337,13 +417,7 @@ fn is_tag(name: &[u8]) -> bool {
 impl Tally for BucketTally {
     #[inline]
     fn record(&mut self, request: &Request<'_>, _line: &[u8], context: &Context<'_>) {
-        let cell = Cell {
-            bucket: self.bucket(request.bucket, context),
-            protocol: request.protocol,
-            operation: request.operation,
-            class: request.class,
-            size: request.size,
-        };
+        let cell = Cell::new(self.bucket(request.bucket, context), request);
         let row = *self.row_of.entry(cell).or_insert_with(|| {
             self.cells.push(cell);
             self.rows.add()
@@ -360,16 +434,23 @@ impl Tally for BucketTally {
     }
 
     fn pack(&mut self) -> Contents {
-        let mut series = Vec::with_capacity(self.cells.len() * 2);
+        let mut series = Vec::with_capacity(self.cells.len());
+        let mut operations: HashMap<Key, (Series, LatencySum)> = HashMap::default();
         let cells = &self.cells;
         self.rows.pack(|row, counters, latency| {
-            let cell = cells[row];
-            let operation = Key::operation(cell.protocol, cell.operation);
-            let mut of_operation = counters;
-            of_operation[counter::SUCCESSES] = 0;
-            series.push(Series { key: operation, counters: of_operation, latency: latency.clone() });
-            series.push(Series { key: Key::bucket(cell.bucket, cell.class, cell.size), counters, latency });
+            let (bucket, key) = cells[row].keys();
+            let bucket = Series { key: bucket, counters, latency };
+            let (operation, sum) =
+                operations.entry(key).or_insert_with(|| (Series::new(key), LatencySum::default()));
+            operation.merge_counters(&bucket);
+            sum.add(&bucket.latency);
+            series.push(bucket);
         });
+        for (mut operation, mut sum) in operations.into_values() {
+            operation.counters[counter::SUCCESSES] = 0;
+            operation.latency = sum.take();
+            series.push(operation);
+        }
         for (class, sizes) in Class::ALL.iter().zip(&mut self.sizes) {
             if sizes.iter().any(|count| *count > 0) {
                 let mut counters = Counters::default();
@@ -390,7 +471,7 @@ impl Tally for BucketTally {
     }
 
     fn is_full(&self, names: usize) -> bool {
-        self.rows.samples.len() >= SAMPLES || self.cells.len() >= CELLS || self.names.len() > names
+        self.rows.is_full() || self.cells.len() >= CELLS || self.names.len() > names
     }
 
     fn resume(&mut self, _packed: &Contents, _context: &Context<'_>) {}
