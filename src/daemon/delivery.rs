@@ -158,14 +158,7 @@ impl Output {
         let reader = open(&self.store)?;
         let mut batch = Batch::new(&self.target, &self.event_fields, now_ms());
         let mut seq = self.seq;
-        // A damaged part is an error only once all before it are sent.
-        let parts = match reader.parts_after(seq, PARTS) {
-            Err(StoreError::DamagedPart { seq: damaged, .. }) if damaged > seq + 1 => {
-                reader.parts_after(seq, (damaged - seq - 1).min(PARTS as i64) as usize)?
-            }
-            other => other?,
-        };
-        for part in parts {
+        for part in reader.parts_after(seq, PARTS)? {
             batch.add(&part);
             seq = part.seq;
             if batch.is_full() {

@@ -102,7 +102,8 @@ impl Reader {
         Ok(Self { db: open::open_reader(path)?, path: path.into() })
     }
 
-    /// At most `limit` parts after `seq`, in order. A damaged one is an error that names it.
+    /// At most `limit` parts after `seq`, in order, up to the first damaged one. That is an error which names it once it
+    /// is the next.
     pub fn parts_after(&self, seq: i64, limit: usize) -> Result<Vec<StoredPart>, StoreError> {
         self.parts(
             "SELECT seq, stream, t.tags, kind, start, length, k, codec, crc, blob
@@ -111,7 +112,8 @@ impl Reader {
         )
     }
 
-    /// At most `limit` parts after `seq` that lie in a range of time, in order.
+    /// At most `limit` parts after `seq` that begin in a range of time, in order, up to the first damaged one. That is an
+    /// error which names it once it is the next.
     pub fn parts_in(&self, range: Range, seq: i64, limit: usize) -> Result<Vec<StoredPart>, StoreError> {
         self.parts(
             "SELECT seq, stream, t.tags, kind, start, length, k, codec, crc, blob
@@ -126,7 +128,10 @@ impl Reader {
         let mut rows = statement.query(params).map_err(|error| self.failed(error))?;
         let mut parts = Vec::new();
         while let Some(row) = rows.next().map_err(|error| self.failed(error))? {
-            parts.push(self.part(row)?);
+            match self.part(row) {
+                Err(StoreError::DamagedPart { .. }) if !parts.is_empty() => break,
+                part => parts.push(part?),
+            }
         }
         Ok(parts)
     }

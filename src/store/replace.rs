@@ -34,7 +34,8 @@ impl Store {
 }
 
 impl Reader {
-    /// Lines stored of a stream, by the start of the window of `length_ms` they fall into: from `rgw_log`.
+    /// Lines stored of a stream, by the start of the window of `length_ms` they fall into: from `rgw_log`. A damaged part
+    /// has none: nothing of it can be used, and to replace it is what mends it.
     pub fn lines_by_window(
         &self,
         stream: &Stream,
@@ -44,7 +45,13 @@ impl Reader {
         let mut lines = BTreeMap::new();
         let mut seq = 0;
         loop {
-            let parts = self.parts_in(range, seq, 1000)?;
+            let parts = match self.parts_in(range, seq, 1000) {
+                Err(StoreError::DamagedPart { seq: damaged, .. }) => {
+                    seq = damaged;
+                    continue;
+                }
+                parts => parts?,
+            };
             let Some(last) = parts.last() else { return Ok(lines) };
             seq = last.seq;
             for stored in parts.iter().filter(|p| p.stream == stream.name && p.tags == stream.tags) {

@@ -33,11 +33,9 @@ pub(in crate::cli) fn from_store(
     options: Options,
 ) -> Result<Report, StoreError> {
     let mut builder = Builder::new(options);
-    let (mut after, mut damaged) = (0, 0);
+    let mut after = 0;
     loop {
-        // A page with a damaged part is an error as a whole: up to that part they are read one by one.
-        let limit = if after < damaged { 1 } else { PARTS };
-        match reader.parts_in(range, after, limit) {
+        match reader.parts_in(range, after, PARTS) {
             Ok(parts) => {
                 let Some(last) = parts.last() else { return Ok(builder.finish()) };
                 after = last.seq;
@@ -45,11 +43,10 @@ pub(in crate::cli) fn from_store(
                     add(&mut builder, part, filter);
                 }
             }
-            Err(StoreError::DamagedPart { seq, .. }) if limit == 1 && seq == damaged => {
+            Err(StoreError::DamagedPart { seq, .. }) => {
                 builder.damaged();
                 after = seq;
             }
-            Err(StoreError::DamagedPart { seq, .. }) if seq > after => damaged = seq,
             Err(error) => return Err(error),
         }
     }
