@@ -231,6 +231,19 @@ fn a_full_store_says_so_and_keeps_what_is_unsent() {
 }
 
 #[test]
+fn what_is_pruned_is_given_back_to_the_file_system() {
+    let mut fixture = fixture();
+    fixture.store.append(&fixture.stream, &some_parts(500)).unwrap();
+    let pages = |fixture: &Fixture| -> i64 {
+        fixture.store.db.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap()
+    };
+    let before = pages(&fixture);
+    let pruned = fixture.store.prune(Keep { age: Duration::ZERO, bytes: u64::MAX }, 10_000_000).unwrap();
+    let after = pages(&fixture);
+    assert!(pruned.parts > 500 && after < before / 2, "{pruned:?}: {before} pages, then {after}");
+}
+
+#[test]
 fn a_flipped_bit_is_noticed() {
     let mut fixture = fixture();
     fixture.store.append(&fixture.stream, &some_parts(3)).unwrap();
