@@ -16,13 +16,16 @@ use crate::{
     config::Config,
     influx::{
         Batch, Client, Target,
-        sender::{Backoff, Sender, random},
+        sender::{Backoff, RejectedLine, Sender, random},
     },
     store::{Acknowledgement, Reader, StoreError},
 };
 
 /// Parts read at a time.
 const PARTS: usize = 64;
+
+/// Refused points of a batch that are told of one by one.
+const SAID: usize = 3;
 
 /// Without a commit of ours, how often to look whether another process (a replay) added parts.
 const POLL: Duration = Duration::from_secs(2);
@@ -128,11 +131,12 @@ impl Output {
         match self.sender.send(batch.lines()).await {
             Ok(report) => {
                 acknowledgement.expired += report.expired;
-                for rejected in report.rejected {
-                    warn!(output = %self.target.name, "a point was refused: {}", rejected.reason);
-                    let line = String::from_utf8_lossy(&rejected.line).into_owned();
-                    acknowledgement.rejected.push((line, rejected.reason));
-                }
+                self.say_refused(&report.rejected);
+                acknowledgement.rejected = report
+                    .rejected
+                    .into_iter()
+                    .map(|point| (String::from_utf8_lossy(&point.line).into_owned(), point.reason))
+                    .collect();
             }
             Err(not_now) => {
                 let wait = self.backoff.next(&not_now, random());
@@ -166,6 +170,16 @@ impl Output {
             }
         }
         Ok((batch, seq))
+    }
+
+    /// A few of them: a target may refuse every point of every batch. All are counted, and in quarantine.
+    fn say_refused(&self, refused: &[RejectedLine]) {
+        for point in refused.iter().take(SAID) {
+            warn!(output = %self.target.name, "a point was refused: {}", point.reason);
+        }
+        if refused.len() > SAID {
+            warn!(output = %self.target.name, "{} more points of the batch were refused", refused.len() - SAID);
+        }
     }
 
     async fn wait_for_parts(&mut self) {

@@ -325,13 +325,23 @@ fn acknowledge(db: &Connection, acknowledgements: &[(String, Acknowledgement)]) 
              WHERE name = ?1",
         )?
         .execute(params![output, ack.seq, ack.rejected.len() as i64, ack.expired as i64, ack.trouble])?;
-        for (line, reason) in &ack.rejected {
-            db.prepare_cached(
-                "INSERT INTO quarantine (output, seq, line, reason) SELECT ?1, ?2, ?3, ?4
-                 WHERE (SELECT count(*) FROM quarantine WHERE output = ?1) < ?5",
-            )?
-            .execute(params![output, ack.seq, line, reason, QUARANTINED])?;
-        }
+        quarantine(db, output, ack)?;
+    }
+    Ok(())
+}
+
+fn quarantine(db: &Connection, output: &str, ack: &Acknowledgement) -> rusqlite::Result<()> {
+    if ack.rejected.is_empty() {
+        return Ok(());
+    }
+    // Counted once: a target that refuses everything must not make each of its points cost a look at all of them.
+    let kept: i64 = db
+        .prepare_cached("SELECT count(*) FROM quarantine WHERE output = ?1")?
+        .query_row([output], |row| row.get(0))?;
+    let room = usize::try_from(QUARANTINED - kept).unwrap_or(0);
+    for (line, reason) in ack.rejected.iter().take(room) {
+        db.prepare_cached("INSERT INTO quarantine (output, seq, line, reason) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![output, ack.seq, line, reason])?;
     }
     Ok(())
 }

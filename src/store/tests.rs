@@ -187,6 +187,25 @@ fn acknowledgements_move_a_cursor_forward_only() {
 }
 
 #[test]
+fn refused_points_are_all_counted_and_kept_up_to_a_bound() {
+    let mut fixture = fixture();
+    let refused = |points| Acknowledgement {
+        rejected: vec![("m,t=1 f=1i 1".to_owned(), "no".to_owned()); points],
+        ..Acknowledgement::default()
+    };
+    fixture.store.add_output("influx", true).unwrap();
+    fixture.store.add_output("other", true).unwrap();
+    for points in [9_998, 5, 5] {
+        fixture.store.acknowledge(&[("influx".into(), refused(points)), ("other".into(), refused(1))]).unwrap();
+    }
+    let count = "SELECT count(*) FROM quarantine WHERE output = ?1";
+    let kept = |output: &str| -> i64 { fixture.store.db.query_row(count, [output], |row| row.get(0)).unwrap() };
+    assert_eq!((kept("influx"), kept("other")), (10_000, 3));
+    let counted: Vec<u64> = fixture.reader().outputs().unwrap().iter().map(|output| output.rejected).collect();
+    assert_eq!(counted, [10_008, 3]);
+}
+
+#[test]
 fn only_what_every_required_output_has_is_pruned() {
     let mut fixture = fixture();
     let parts = some_parts(20);
