@@ -45,18 +45,25 @@ pub(super) fn start(config: &Config, shared: &Arc<Shared>) -> anyhow::Result<Joi
         .name("outputs".into())
         .spawn(move || {
             runtime.block_on(async move {
-                let mut tasks = JoinSet::new();
-                for output in outputs {
-                    tasks.spawn(output.run());
-                }
-                let mut stop = shared.watch_stop();
-                // The sender lives in `shared`, which we hold: this ends when it says so.
-                let _ = stop.wait_for(|stop| *stop).await;
-                let _ =
-                    tokio::time::timeout(GRACE, async { while tasks.join_next().await.is_some() {} }).await;
+                let tasks = outputs.into_iter().map(Output::run).collect();
+                until_stopped(tasks, shared.watch_stop()).await;
             });
+            // Looking up a name blocks a thread for as long as the name servers are silent: that is not waited for.
+            runtime.shutdown_background();
         })
         .context("cannot start a thread")
+}
+
+/// Until the daemon stops, and a moment longer.
+///
+/// # Panics
+/// If an output did: that must not go unnoticed, since all others work on.
+async fn until_stopped(mut outputs: JoinSet<()>, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => {}
+        Some(Err(panicked)) = outputs.join_next() => std::panic::resume_unwind(panicked.into_panic()),
+    }
+    let _ = tokio::time::timeout(GRACE, async { while outputs.join_next().await.is_some() {} }).await;
 }
 
 /// One output.
@@ -200,4 +207,44 @@ impl Output {
 /// A connection for one look: short, so that nothing of ours keeps the write-ahead log from being cut.
 fn open(store: &Path) -> Result<Reader, StoreError> {
     Reader::open(store)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn an_output_that_panics_ends_the_thread_beside_one_that_works() {
+        let (_sender, stop) = watch::channel(false);
+        let ended = thread::spawn(move || {
+            runtime().block_on(async {
+                let mut outputs = JoinSet::new();
+                outputs.spawn(std::future::pending());
+                outputs.spawn(async { std::panic::resume_unwind(Box::new("a mistake of ours")) });
+                until_stopped(outputs, stop).await;
+            });
+        });
+        assert_eq!(*ended.join().unwrap_err().downcast::<&str>().unwrap(), "a mistake of ours");
+    }
+
+    #[test]
+    fn outputs_are_ended_by_a_stop_and_not_before() {
+        let (sender, stop) = watch::channel(false);
+        runtime().block_on(async {
+            for outputs in [0, 2] {
+                let tasks: JoinSet<()> = (0..outputs).map(|_| std::future::ready(())).collect();
+                let waiting = until_stopped(tasks, stop.clone());
+                tokio::pin!(waiting);
+                let early = tokio::time::timeout(Duration::from_millis(20), &mut waiting).await;
+                assert!(early.is_err(), "{outputs} outputs");
+                sender.send_replace(true);
+                waiting.await;
+                sender.send_replace(false);
+            }
+        });
+    }
 }

@@ -147,7 +147,7 @@ impl Daemon {
             if let Some(signal) = signals.wait(TICK) {
                 return signal;
             }
-            if self.ingest.iter().any(JoinHandle::is_finished) {
+            if !self.is_running() {
                 return Signal::Stop;
             }
             if watchdog.is_some_and(|every| fed.elapsed() >= every) && self.shared.all_turned_within(HUNG) {
@@ -164,6 +164,11 @@ impl Daemon {
                 reported = Instant::now();
             }
         }
+    }
+
+    /// Whether no thread has ended early. If one has, [`stop`](Self::stop) says why.
+    fn is_running(&self) -> bool {
+        !self.delivery.is_finished() && !self.ingest.iter().any(JoinHandle::is_finished)
     }
 
     /// Ends all threads; each log has committed what it read. Hands the store back.
