@@ -127,7 +127,7 @@ impl Output {
                 return Ok(true);
             }
             Err(error) => {
-                warn!(output = %self.target.name, "cannot read the store: {error}");
+                warn!(output = %self.target.name, "{error}; next try in {} s", POLL.as_secs());
                 return Err(POLL);
             }
         };

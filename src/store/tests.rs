@@ -304,6 +304,27 @@ fn what_is_around_a_damaged_part_is_found_whatever_the_gaps() {
 }
 
 #[test]
+fn what_cannot_be_read_is_damaged_and_what_is_held_may_pass() {
+    let mut fixture = fixture();
+    let mut windows = windows();
+    record(&mut windows, 1_000_000, "b");
+    fixture.commit(&mut windows, Vec::new());
+    let damage = |sql: &str| {
+        fixture.store.db.execute(sql, []).unwrap();
+        fixture.reader().stream("access").unwrap_err()
+    };
+    for sql in ["UPDATE fragments SET blob = x'00'", "UPDATE streams SET windows = '{'"] {
+        let error = damage(sql);
+        assert!(matches!(error, StoreError::Damaged { .. }) && !error.may_pass(), "{sql}: {error}");
+    }
+    let held = rusqlite::Connection::open(&fixture.path).unwrap();
+    held.execute_batch("BEGIN IMMEDIATE").unwrap();
+    fixture.store.db.busy_timeout(Duration::ZERO).unwrap();
+    let error = fixture.store.add_output("influx", true).unwrap_err();
+    assert!(error.may_pass() && error.to_string().contains("another process has it"), "{error}");
+}
+
+#[test]
 fn points_of_their_own_are_parts_too() {
     let mut fixture = fixture();
     let point = Point {
