@@ -26,7 +26,7 @@ pub struct Pruned {
 }
 
 /// Parts dropped in one transaction: a few milliseconds.
-const AT_ONCE: i64 = 2_000;
+pub(super) const AT_ONCE: i64 = 2_000;
 
 /// Free pages given back to the file system at a time.
 const VACUUM_PAGES: i64 = 2_000;

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use rusqlite::params;
 
-use super::{Range, Reader, Store, StoreError, Stream, kind_name};
+use super::{Range, Reader, Store, StoreError, Stream, kind_name, prune::AT_ONCE};
 use crate::{
     point::TimestampMs,
     stats::{Key, WindowKind, counter},
 };
 
 impl Store {
-    /// Drops the parts of a stream's windows that begin in these ranges, with the tags of this stream.
+    /// Drops the parts of a stream's windows that begin in these ranges, with the tags of this stream: a few at a time,
+    /// so that a daemon beside it gets to write too.
     pub fn delete(
         &mut self,
         stream: &Stream,
@@ -19,17 +20,22 @@ impl Store {
         ranges: &[Range],
     ) -> Result<usize, StoreError> {
         let tags = serde_json::to_string(&stream.tags).unwrap_or_default();
-        self.transaction(|db| {
-            let mut gone = 0;
-            for range in ranges {
-                gone += db.execute(
-                    "DELETE FROM parts WHERE stream = ?1 AND kind = ?2 AND start >= ?3 AND start < ?4
-                     AND tags = (SELECT id FROM tag_sets WHERE tags = ?5)",
-                    params![stream.name, kind_name(kind), range.from_ms, range.until_ms, tags],
-                )?;
+        let (mut gone, mut ranges) = (0, ranges.iter().peekable());
+        while let Some(Range { from_ms, until_ms }) = ranges.peek() {
+            let dropped = self.transaction(|db| {
+                db.prepare_cached(
+                    "DELETE FROM parts WHERE seq IN (
+                       SELECT seq FROM parts WHERE stream = ?1 AND kind = ?2 AND start >= ?3 AND start < ?4
+                       AND tags = (SELECT id FROM tag_sets WHERE tags = ?5) LIMIT ?6)",
+                )?
+                .execute(params![stream.name, kind_name(kind), from_ms, until_ms, tags, AT_ONCE])
+            })?;
+            gone += dropped;
+            if dropped == 0 {
+                ranges.next();
             }
-            Ok(gone)
-        })
+        }
+        Ok(gone)
     }
 }
 
