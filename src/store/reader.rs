@@ -11,6 +11,9 @@ use crate::{
     stats::{Contents, Fragment, OpenWindow, Part, PartId, WindowKind, WindowsState},
 };
 
+/// Parts read at a time where all are wanted.
+const PAGE: i64 = 64;
+
 /// A connection that only reads. Each call is one short transaction, so that the write-ahead log can be cut.
 #[derive(Debug)]
 pub struct Reader {
@@ -112,14 +115,37 @@ impl Reader {
         )
     }
 
-    /// At most `limit` parts after `seq` that begin in a range of time, in order, up to the first damaged one. That is an
-    /// error which names it once it is the next.
-    pub fn parts_in(&self, range: Range, seq: i64, limit: usize) -> Result<Vec<StoredPart>, StoreError> {
+    /// All parts that begin in a range of time, in order. A damaged one is an error in its place, and not the end.
+    pub fn parts_in(&self, range: Range) -> impl Iterator<Item = Result<StoredPart, StoreError>> {
+        let (mut seq, mut page) = (0, Vec::new().into_iter());
+        std::iter::from_fn(move || {
+            loop {
+                if let Some(part) = page.next() {
+                    return Some(Ok(part));
+                }
+                match self.page_in(range, seq) {
+                    Ok(parts) => {
+                        seq = parts.last()?.seq;
+                        page = parts.into_iter();
+                    }
+                    Err(error) => {
+                        seq = match error {
+                            StoreError::DamagedPart { seq, .. } => seq,
+                            _ => i64::MAX,
+                        };
+                        return Some(Err(error));
+                    }
+                }
+            }
+        })
+    }
+
+    fn page_in(&self, range: Range, seq: i64) -> Result<Vec<StoredPart>, StoreError> {
         self.parts(
             "SELECT seq, stream, t.tags, kind, start, length, k, codec, crc, blob
              FROM parts JOIN tag_sets t ON t.id = parts.tags
              WHERE seq > ?1 AND start >= ?3 AND start < ?4 ORDER BY seq LIMIT ?2",
-            params![seq, limit as i64, range.from_ms, range.until_ms],
+            params![seq, PAGE, range.from_ms, range.until_ms],
         )
     }
 

@@ -49,25 +49,18 @@ impl Reader {
         length_ms: i64,
     ) -> Result<BTreeMap<TimestampMs, u64>, StoreError> {
         let mut lines = BTreeMap::new();
-        let mut seq = 0;
-        loop {
-            let parts = match self.parts_in(range, seq, 1000) {
-                Err(StoreError::DamagedPart { seq: damaged, .. }) => {
-                    seq = damaged;
-                    continue;
-                }
-                parts => parts?,
+        for stored in self.parts_in(range) {
+            let stored = match stored {
+                Err(StoreError::DamagedPart { .. }) => continue,
+                stored => stored?,
             };
-            let Some(last) = parts.last() else { return Ok(lines) };
-            seq = last.seq;
-            for stored in parts.iter().filter(|p| p.stream == stream.name && p.tags == stream.tags) {
-                let super::Payload::Window(part) = &stored.payload else { continue };
-                let log = part.contents.series().iter().find(|series| series.key == Key::LOG);
+            let super::Payload::Window(part) = &stored.payload else { continue };
+            let log = part.contents.series().iter().find(|series| series.key == Key::LOG);
+            if let Some(log) = log.filter(|_| stored.stream == stream.name && stored.tags == stream.tags) {
                 let start = part.id.start_ms - part.id.start_ms.rem_euclid(length_ms);
-                if let Some(log) = log {
-                    *lines.entry(start).or_default() += log.counters[counter::LINES];
-                }
+                *lines.entry(start).or_default() += log.counters[counter::LINES];
             }
         }
+        Ok(lines)
     }
 }

@@ -6,9 +6,6 @@ use crate::{
     store::{Payload, Range, Reader, StoreError, StoredPart},
 };
 
-/// Parts read at a time: each is a short transaction, so that the daemon's log of writes does not grow meanwhile.
-const PARTS: usize = 64;
-
 /// Which parts; `None` for all.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::cli) struct Filter<'a> {
@@ -33,23 +30,14 @@ pub(in crate::cli) fn from_store(
     options: Options,
 ) -> Result<Report, StoreError> {
     let mut builder = Builder::new(options);
-    let mut after = 0;
-    loop {
-        match reader.parts_in(range, after, PARTS) {
-            Ok(parts) => {
-                let Some(last) = parts.last() else { return Ok(builder.finish()) };
-                after = last.seq;
-                for part in &parts {
-                    add(&mut builder, part, filter);
-                }
-            }
-            Err(StoreError::DamagedPart { seq, .. }) => {
-                builder.damaged();
-                after = seq;
-            }
+    for part in reader.parts_in(range) {
+        match part {
+            Ok(part) => add(&mut builder, &part, filter),
+            Err(StoreError::DamagedPart { .. }) => builder.damaged(),
             Err(error) => return Err(error),
         }
     }
+    Ok(builder.finish())
 }
 
 fn add(builder: &mut Builder, part: &StoredPart, filter: Filter<'_>) {
