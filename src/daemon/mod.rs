@@ -229,7 +229,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let good = config(folder.path(), "access.log", "old");
-        let mut store = Daemon::start(&good, Store::open(&good.store.path).unwrap(), &clock).unwrap().stop().unwrap();
+        let mut store =
+            Daemon::start(&good, Store::open(&good.store.path).unwrap(), &clock).unwrap().stop().unwrap();
         let seen = Acknowledgement { seq: 7, ..Acknowledgement::default() };
         store.acknowledge(&[("old".into(), seen)]).unwrap();
         std::fs::create_dir(folder.path().join("folder")).unwrap();

@@ -110,9 +110,11 @@ impl StoreError {
                 Self::Open { path, error, mend: String::new() }
             }
             Some(ErrorCode::DiskFull) => Self::Failed { path, error, mend: "; free some space" },
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                Self::Failed { path, error, mend: "; another process has it, and did not let go of it in time" }
-            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Failed {
+                path,
+                error,
+                mend: "; another process has it, and did not let go of it in time",
+            },
             Some(ErrorCode::ReadOnly) => {
                 Self::Failed { path, error, mend: "; the file or its file system is read-only" }
             }

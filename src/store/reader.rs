@@ -99,6 +99,13 @@ pub struct OutputState {
     pub trouble: String,
 }
 
+impl StreamState {
+    /// No line of it was read yet: a path that was wrong can be put right.
+    pub fn is_untouched(&self) -> bool {
+        self.windows.as_ref().is_none_or(|windows| windows.totals.lines == 0)
+    }
+}
+
 impl Reader {
     /// Opens a store that exists.
     pub fn open(path: &Path) -> Result<Self, StoreError> {

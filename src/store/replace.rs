@@ -28,7 +28,14 @@ impl Store {
                        SELECT seq FROM parts WHERE stream = ?1 AND kind = ?2 AND start >= ?3 AND start < ?4
                        AND tags = (SELECT id FROM tag_sets WHERE tags = ?5) LIMIT ?6)",
                 )?
-                .execute(params![stream.name, kind_name(kind), from_ms, until_ms, tags, AT_ONCE])
+                .execute(params![
+                    stream.name,
+                    kind_name(kind),
+                    from_ms,
+                    until_ms,
+                    tags,
+                    AT_ONCE
+                ])
             })?;
             gone += dropped;
             if dropped == 0 {

@@ -196,12 +196,17 @@ fn refused_points_are_all_counted_and_kept_up_to_a_bound() {
     fixture.store.add_output("influx", true).unwrap();
     fixture.store.add_output("other", true).unwrap();
     for points in [9_998, 5, 5] {
-        fixture.store.acknowledge(&[("influx".into(), refused(points)), ("other".into(), refused(1))]).unwrap();
+        fixture
+            .store
+            .acknowledge(&[("influx".into(), refused(points)), ("other".into(), refused(1))])
+            .unwrap();
     }
     let count = "SELECT count(*) FROM quarantine WHERE output = ?1";
-    let kept = |output: &str| -> i64 { fixture.store.db.query_row(count, [output], |row| row.get(0)).unwrap() };
+    let kept =
+        |output: &str| -> i64 { fixture.store.db.query_row(count, [output], |row| row.get(0)).unwrap() };
     assert_eq!((kept("influx"), kept("other")), (10_000, 3));
-    let counted: Vec<u64> = fixture.reader().outputs().unwrap().iter().map(|output| output.rejected).collect();
+    let counted: Vec<u64> =
+        fixture.reader().outputs().unwrap().iter().map(|output| output.rejected).collect();
     assert_eq!(counted, [10_008, 3]);
 }
 
@@ -381,8 +386,16 @@ fn what_is_no_store_is_said_to_be_none() {
 }
 
 #[test]
-fn a_log_keeps_its_name() {
+fn a_log_keeps_its_name_once_it_was_read() {
     let mut fixture = fixture();
+    let mut windows = windows();
+    fixture.store.bind(&fixture.stream, "/var/log/nginx/acces.log").unwrap();
+    fixture.commit(&mut windows, Vec::new());
+    fixture.store.bind(&fixture.stream, "/var/log/nginx/access.log").unwrap();
+    let state = fixture.reader().stream("access").unwrap().unwrap();
+    assert_eq!((state.path.as_str(), state.position), ("/var/log/nginx/access.log", None), "it was a typo");
+    record(&mut windows, 1_000_000, "b");
+    fixture.commit(&mut windows, Vec::new());
     let error = fixture.store.bind(&fixture.stream, "/other/access.log").unwrap_err();
     assert!(matches!(error, StoreError::Rebound { .. }), "{error}");
     fixture.store.bind(&fixture.stream, "/var/log/nginx/access.log").unwrap();
