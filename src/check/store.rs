@@ -101,8 +101,8 @@ fn look(config: &Config) -> Result<Finding, StoreError> {
     let reader = Reader::open(path)?;
     for log in &config.logs {
         let wanted = log.path.display().to_string();
-        let bound = reader.stream(&log.name)?.map(|stream| stream.path).unwrap_or_default();
-        if !bound.is_empty() && bound != wanted {
+        let known = reader.stream(&log.name)?.filter(|stream| !stream.is_untouched());
+        if let Some(bound) = known.map(|stream| stream.path).filter(|bound| *bound != wanted) {
             return Err(StoreError::Rebound { path: path.clone(), name: log.name.clone(), bound, wanted });
         }
     }
@@ -180,7 +180,8 @@ mod tests {
     use crate::{
         check::Level,
         point::Tags,
-        store::{Store, Stream},
+        stats::{Totals, WindowsState},
+        store::{Commit, Store, Stream},
     };
 
     fn config(path: &Path) -> Config {
@@ -230,7 +231,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s.db");
         let stream = Stream { name: "access".into(), tags: Tags::default() };
-        Store::open(&path).unwrap().bind(&stream, "/other/access.log").unwrap();
+        let mut store = Store::open(&path).unwrap();
+        store.bind(&stream, "/other/access.log").unwrap();
+        let findings = check(&config(&path), &accounts());
+        assert_eq!(findings[0].level, Level::Ok, "nothing was read of it yet: {findings:?}");
+        let mut windows = WindowsState::default();
+        windows.totals = Totals { lines: 1, rejected: 1, ..Totals::default() };
+        store.commit(&stream, &Commit { windows, ..Commit::default() }, &[]).unwrap();
         let findings = check(&config(&path), &accounts());
         assert_eq!(findings[0].level, Level::Fail);
         assert!(findings[0].message.contains("/other/access.log"), "{findings:?}");

@@ -26,9 +26,6 @@ use crate::{
     store::{Payload, Range, Reader},
 };
 
-/// Parts read at a time.
-const PARTS: usize = 256;
-
 pub(super) fn run(global: &GlobalArgs, args: &DemoArgs) -> anyhow::Result<u8> {
     // Before there is anything to clean up.
     let interrupted = Arc::new(AtomicBool::new(false));
@@ -131,17 +128,11 @@ impl Live {
 fn by_class(store: &Path) -> anyhow::Result<Vec<(Class, Series)>> {
     let reader = Reader::open(store)?;
     let mut all = Contents::default();
-    let mut seq = 0;
-    loop {
-        let page = reader.parts_after(seq, PARTS)?;
-        let Some(last) = page.last() else { break };
-        seq = last.seq;
-        for part in page {
-            if let Payload::Window(part) = part.payload
-                && part.id.kind == WindowKind::Node
-            {
-                all.merge(part.contents);
-            }
+    for part in reader.parts_in(Range::ALL) {
+        if let Payload::Window(part) = part?.payload
+            && part.id.kind == WindowKind::Node
+        {
+            all.merge(part.contents);
         }
     }
     let mut classes: Vec<(Class, Series)> = Vec::new();

@@ -16,13 +16,16 @@ use crate::{
     config::Config,
     influx::{
         Batch, Client, Target,
-        sender::{Backoff, Sender, random},
+        sender::{Backoff, RejectedLine, Sender, random},
     },
     store::{Acknowledgement, Reader, StoreError},
 };
 
 /// Parts read at a time.
 const PARTS: usize = 64;
+
+/// Refused points of a batch that are told of one by one.
+const SAID: usize = 3;
 
 /// Without a commit of ours, how often to look whether another process (a replay) added parts.
 const POLL: Duration = Duration::from_secs(2);
@@ -42,18 +45,25 @@ pub(super) fn start(config: &Config, shared: &Arc<Shared>) -> anyhow::Result<Joi
         .name("outputs".into())
         .spawn(move || {
             runtime.block_on(async move {
-                let mut tasks = JoinSet::new();
-                for output in outputs {
-                    tasks.spawn(output.run());
-                }
-                let mut stop = shared.watch_stop();
-                // The sender lives in `shared`, which we hold: this ends when it says so.
-                let _ = stop.wait_for(|stop| *stop).await;
-                let _ =
-                    tokio::time::timeout(GRACE, async { while tasks.join_next().await.is_some() {} }).await;
+                let tasks = outputs.into_iter().map(Output::run).collect();
+                until_stopped(tasks, shared.watch_stop()).await;
             });
+            // Looking up a name blocks a thread for as long as the name servers are silent: that is not waited for.
+            runtime.shutdown_background();
         })
         .context("cannot start a thread")
+}
+
+/// Until the daemon stops, and a moment longer.
+///
+/// # Panics
+/// If an output did: that must not go unnoticed, since all others work on.
+async fn until_stopped(mut outputs: JoinSet<()>, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => {}
+        Some(Err(panicked)) = outputs.join_next() => std::panic::resume_unwind(panicked.into_panic()),
+    }
+    let _ = tokio::time::timeout(GRACE, async { while outputs.join_next().await.is_some() {} }).await;
 }
 
 /// One output.
@@ -117,7 +127,7 @@ impl Output {
                 return Ok(true);
             }
             Err(error) => {
-                warn!(output = %self.target.name, "cannot read the store: {error}");
+                warn!(output = %self.target.name, "{error}; next try in {} s", POLL.as_secs());
                 return Err(POLL);
             }
         };
@@ -128,11 +138,12 @@ impl Output {
         match self.sender.send(batch.lines()).await {
             Ok(report) => {
                 acknowledgement.expired += report.expired;
-                for rejected in report.rejected {
-                    warn!(output = %self.target.name, "a point was refused: {}", rejected.reason);
-                    let line = String::from_utf8_lossy(&rejected.line).into_owned();
-                    acknowledgement.rejected.push((line, rejected.reason));
-                }
+                self.say_refused(&report.rejected);
+                acknowledgement.rejected = report
+                    .rejected
+                    .into_iter()
+                    .map(|point| (String::from_utf8_lossy(&point.line).into_owned(), point.reason))
+                    .collect();
             }
             Err(not_now) => {
                 let wait = self.backoff.next(&not_now, random());
@@ -158,14 +169,7 @@ impl Output {
         let reader = open(&self.store)?;
         let mut batch = Batch::new(&self.target, &self.event_fields, now_ms());
         let mut seq = self.seq;
-        // A damaged part is an error only once all before it are sent.
-        let parts = match reader.parts_after(seq, PARTS) {
-            Err(StoreError::DamagedPart { seq: damaged, .. }) if damaged > seq + 1 => {
-                reader.parts_after(seq, (damaged - seq - 1).min(PARTS as i64) as usize)?
-            }
-            other => other?,
-        };
-        for part in parts {
+        for part in reader.parts_after(seq, PARTS)? {
             batch.add(&part);
             seq = part.seq;
             if batch.is_full() {
@@ -173,6 +177,16 @@ impl Output {
             }
         }
         Ok((batch, seq))
+    }
+
+    /// A few of them: a target may refuse every point of every batch. All are counted, and in quarantine.
+    fn say_refused(&self, refused: &[RejectedLine]) {
+        for point in refused.iter().take(SAID) {
+            warn!(output = %self.target.name, "a point was refused: {}", point.reason);
+        }
+        if refused.len() > SAID {
+            warn!(output = %self.target.name, "{} more points of the batch were refused", refused.len() - SAID);
+        }
     }
 
     async fn wait_for_parts(&mut self) {
@@ -193,4 +207,47 @@ impl Output {
 /// A connection for one look: short, so that nothing of ours keeps the write-ahead log from being cut.
 fn open(store: &Path) -> Result<Reader, StoreError> {
     Reader::open(store)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn an_output_that_panics_ends_the_thread_beside_one_that_works() {
+        let (_sender, stop) = watch::channel(false);
+        let ended = thread::spawn(move || {
+            runtime().block_on(async {
+                let mut outputs = JoinSet::new();
+                outputs.spawn(std::future::pending());
+                outputs.spawn(async { std::panic::resume_unwind(Box::new("a mistake of ours")) });
+                until_stopped(outputs, stop).await;
+            });
+        });
+        assert_eq!(*ended.join().unwrap_err().downcast::<&str>().unwrap(), "a mistake of ours");
+    }
+
+    #[test]
+    fn outputs_are_ended_by_a_stop_and_not_before() {
+        let (sender, stop) = watch::channel(false);
+        runtime().block_on(async {
+            for outputs in [0, 2] {
+                let tasks: JoinSet<()> = (0..outputs).map(|_| std::future::ready(())).collect();
+                let waiting = until_stopped(tasks, stop.clone());
+                tokio::pin!(waiting);
+                tokio::select! {
+                    biased;
+                    () = &mut waiting => panic!("ended early with {outputs} outputs"),
+                    () = async { for _ in 0..10 { tokio::task::yield_now().await } } => {}
+                }
+                sender.send_replace(true);
+                waiting.await;
+                sender.send_replace(false);
+            }
+        });
+    }
 }

@@ -1,7 +1,7 @@
 //! A daemon inside of another program: the same threads and the same store, without signals, service manager, pruning
 //! and points about itself.
 
-use std::{sync::Arc, thread::JoinHandle};
+use std::sync::Arc;
 
 use super::Daemon;
 use crate::{
@@ -44,10 +44,9 @@ impl Embedded {
         sum
     }
 
-    /// Whether all logs are still followed. If not, [`stop`](Self::stop) says why.
+    /// Whether all logs are still followed, and all outputs served. If not, [`stop`](Self::stop) says why.
     pub fn is_running(&self) -> bool {
-        let is_running = |daemon: &Daemon| !daemon.ingest.iter().any(JoinHandle::is_finished);
-        self.daemon.as_ref().is_some_and(is_running)
+        self.daemon.as_ref().is_some_and(Daemon::is_running)
     }
 
     /// Ends it; each log has committed what it read.

@@ -20,10 +20,10 @@ use crate::{
     store::{Commit, Reader, StoreError, Stream, StreamState},
 };
 
-/// Between two commits while lines come in: how much a crash makes us read again, and how old `status` may be.
+/// Between two commits while lines come in or outputs take parts: how much a crash makes us read again, and how old `status` may be.
 const COMMIT: Duration = Duration::from_secs(1);
 
-/// Between two commits that only move a watermark and acknowledgements.
+/// Between two commits that only move a watermark.
 const IDLE_COMMIT: Duration = Duration::from_secs(10);
 
 /// Waits before a failed commit is tried again.
@@ -161,10 +161,11 @@ impl Sink<Follower> for StoreSink {
 }
 
 impl StoreSink {
-    /// Lines were counted, and the last commit is a while ago; or it is a long while ago.
+    /// Something happened, and the last commit is a while ago; or it is a long while ago.
     fn is_time(&self, windows: &Windows) -> bool {
         let age = self.committed.elapsed();
-        age >= IDLE_COMMIT || age >= COMMIT && windows.totals() != self.committed_state.totals
+        let news = || windows.totals() != self.committed_state.totals || self.shared.has_acknowledgements();
+        age >= IDLE_COMMIT || age >= COMMIT && news()
     }
 
     /// Tries until it succeeds: what was read is in memory only, and reading waits meanwhile. Gives up when the daemon

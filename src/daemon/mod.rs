@@ -116,10 +116,6 @@ impl Daemon {
         for target in &config.outputs {
             store.add_output(&target.name, target.required)?;
         }
-        let names: Vec<&str> = config.outputs.iter().map(|target| target.name.as_str()).collect();
-        for gone in store.keep_outputs(&names)? {
-            warn!(output = %gone, "is not configured any more: its cursor is dropped, and what it lacks with it");
-        }
         let health = health::Health::new(config, &store);
         let shared = Arc::new(Shared::new(store, config.logs.len()));
         // Before any thread: a log that cannot be followed is a start that fails, with the reason.
@@ -130,13 +126,29 @@ impl Daemon {
             .map(|(number, log)| ingest::Job::prepare(config, log, number, &shared, clock))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let delivery = delivery::start(config, &shared)?;
-        let ingest = jobs
-            .into_iter()
-            .map(|job| thread::Builder::new().name(format!("log {}", job.name())).spawn(move || job.run()))
-            .collect::<Result<_, _>>()
-            .context("cannot start a thread")?;
         let keep = Keep { age: config.store.keep, bytes: config.store.max_bytes };
-        Ok(Self { shared, ingest, delivery, keep, health })
+        let mut daemon = Self { shared, ingest: Vec::new(), delivery, keep, health };
+        match daemon.follow(config, jobs) {
+            Ok(()) => Ok(daemon),
+            Err(error) => {
+                // None of its threads may live on beside those of the configuration that stays in force.
+                daemon.stop()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The configuration is good: lets go of what only the one before it had, and starts the logs' threads.
+    fn follow(&mut self, config: &Config, jobs: Vec<ingest::Job>) -> anyhow::Result<()> {
+        let names: Vec<&str> = config.outputs.iter().map(|target| target.name.as_str()).collect();
+        for gone in self.shared.store().keep_outputs(&names)? {
+            warn!(output = %gone, "is not configured any more: its cursor is dropped, and what it lacks with it");
+        }
+        for job in jobs {
+            let thread = thread::Builder::new().name(format!("log {}", job.name()));
+            self.ingest.push(thread.spawn(move || job.run()).context("cannot start a thread")?);
+        }
+        Ok(())
     }
 
     /// Until a signal comes, or a thread ends that should not.
@@ -147,7 +159,7 @@ impl Daemon {
             if let Some(signal) = signals.wait(TICK) {
                 return signal;
             }
-            if self.ingest.iter().any(JoinHandle::is_finished) {
+            if !self.is_running() {
                 return Signal::Stop;
             }
             if watchdog.is_some_and(|every| fed.elapsed() >= every) && self.shared.all_turned_within(HUNG) {
@@ -164,6 +176,11 @@ impl Daemon {
                 reported = Instant::now();
             }
         }
+    }
+
+    /// Whether no thread has ended early. If one has, [`stop`](Self::stop) says why.
+    fn is_running(&self) -> bool {
+        !self.delivery.is_finished() && !self.ingest.iter().any(JoinHandle::is_finished)
     }
 
     /// Ends all threads; each log has committed what it read. Hands the store back.
@@ -189,5 +206,40 @@ impl Daemon {
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         warn!("cannot notify the service manager: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Acknowledgement, Reader};
+
+    /// A configuration in this folder with one log and one output, where nobody answers.
+    fn config(folder: &std::path::Path, log: &str, output: &str) -> Config {
+        let folder = folder.display();
+        let text = format!(
+            "node = \"gw1\"\n[store]\npath = \"{folder}/store.db\"\n[[log]]\npath = \"{folder}/{log}\"\n\
+             [[output]]\nname = \"{output}\"\nkind = \"influxdb1\"\nurl = \"http://127.0.0.1:9\"\ndatabase = \"rgw\"\n"
+        );
+        Config::from_toml(&text).unwrap()
+    }
+
+    #[test]
+    fn a_configuration_that_does_not_start_takes_no_output_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let good = config(folder.path(), "access.log", "old");
+        let mut store =
+            Daemon::start(&good, Store::open(&good.store.path).unwrap(), &clock).unwrap().stop().unwrap();
+        let seen = Acknowledgement { seq: 7, ..Acknowledgement::default() };
+        store.acknowledge(&[("old".into(), seen)]).unwrap();
+        std::fs::create_dir(folder.path().join("folder")).unwrap();
+        let bad = config(folder.path(), "folder", "new");
+        assert!(Daemon::start(&bad, store, &clock).is_err());
+        let cursors = |path| -> Vec<(String, i64)> {
+            let outputs = Reader::open(path).unwrap().outputs().unwrap();
+            outputs.into_iter().filter(|o| o.name != "new").map(|o| (o.name, o.seq)).collect()
+        };
+        assert_eq!(cursors(&good.store.path), [("old".to_owned(), 7)]);
     }
 }

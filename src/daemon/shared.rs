@@ -81,6 +81,11 @@ impl Shared {
         kept.trouble = new.trouble;
     }
 
+    /// Whether an output has more than the store knows.
+    pub(super) fn has_acknowledgements(&self) -> bool {
+        !self.acknowledgements.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// What was acknowledged since the last time.
     pub(super) fn take_acknowledgements(&self) -> Vec<(String, Acknowledgement)> {
         self.acknowledgements.lock().unwrap_or_else(PoisonError::into_inner).drain().collect()

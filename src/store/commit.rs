@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-use super::{CODEC_CONTENTS, CODEC_POINTS, KIND_POINTS, Store, StoreError, checksum, kind_name};
+use super::{CODEC_CONTENTS, CODEC_POINTS, KIND_POINTS, Reader, Store, StoreError, checksum, kind_name};
 use crate::{
     follow::Position,
     point::{Point, Tags, TimestampMs},
@@ -60,27 +60,24 @@ pub struct Acknowledgement {
 }
 
 impl Store {
-    /// Makes the stream known, bound to its path for good.
+    /// Makes the stream known, bound to its path for good once a line of it was read.
     pub fn bind(&mut self, stream: &Stream, path: &str) -> Result<(), StoreError> {
-        let bound: Option<String> = self
-            .db
-            .query_row("SELECT path FROM streams WHERE name = ?1", [&stream.name], |row| row.get(0))
-            .optional()
-            .map_err(|error| self.failed(error))?;
-        match bound {
-            Some(bound) if bound != path => Err(StoreError::Rebound {
+        let known = Reader::open(&self.path)?.stream(&stream.name)?;
+        if known.as_ref().is_some_and(|known| known.path == path) {
+            return Ok(());
+        }
+        if let Some(known) = known.filter(|known| !known.is_untouched()) {
+            return Err(StoreError::Rebound {
                 path: self.path.clone(),
                 name: stream.name.clone(),
-                bound,
+                bound: known.path,
                 wanted: path.into(),
-            }),
-            Some(_) => Ok(()),
-            None => {
-                let insert = "INSERT INTO streams (name, path) VALUES (?1, ?2)";
-                self.db.execute(insert, [stream.name.as_str(), path]).map_err(|error| self.failed(error))?;
-                Ok(())
-            }
+            });
         }
+        let bind = "INSERT INTO streams (name, path) VALUES (?1, ?2)
+                    ON CONFLICT DO UPDATE SET path = excluded.path, position = NULL";
+        self.db.execute(bind, [stream.name.as_str(), path]).map_err(|error| self.failed(error))?;
+        Ok(())
     }
 
     /// Moves everything of a stream at once, and the outputs' acknowledgements with it.
@@ -325,13 +322,23 @@ fn acknowledge(db: &Connection, acknowledgements: &[(String, Acknowledgement)]) 
              WHERE name = ?1",
         )?
         .execute(params![output, ack.seq, ack.rejected.len() as i64, ack.expired as i64, ack.trouble])?;
-        for (line, reason) in &ack.rejected {
-            db.prepare_cached(
-                "INSERT INTO quarantine (output, seq, line, reason) SELECT ?1, ?2, ?3, ?4
-                 WHERE (SELECT count(*) FROM quarantine WHERE output = ?1) < ?5",
-            )?
-            .execute(params![output, ack.seq, line, reason, QUARANTINED])?;
-        }
+        quarantine(db, output, ack)?;
+    }
+    Ok(())
+}
+
+fn quarantine(db: &Connection, output: &str, ack: &Acknowledgement) -> rusqlite::Result<()> {
+    if ack.rejected.is_empty() {
+        return Ok(());
+    }
+    // Counted once: a target that refuses everything must not make each of its points cost a look at all of them.
+    let kept: i64 = db
+        .prepare_cached("SELECT count(*) FROM quarantine WHERE output = ?1")?
+        .query_row([output], |row| row.get(0))?;
+    let room = usize::try_from(QUARANTINED - kept).unwrap_or(0);
+    for (line, reason) in ack.rejected.iter().take(room) {
+        db.prepare_cached("INSERT INTO quarantine (output, seq, line, reason) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![output, ack.seq, line, reason])?;
     }
     Ok(())
 }

@@ -60,9 +60,9 @@ pub enum StoreError {
         /// Its number.
         seq: i64,
     },
-    /// No space, read-only, I/O: may pass.
-    #[error("cannot write to the store {path}: {error}{mend}")]
-    Write {
+    /// No space, read-only, busy, I/O: may pass.
+    #[error("cannot use the store {path}: {error}{mend}")]
+    Failed {
         /// The database.
         path: PathBuf,
         /// What SQLite said.
@@ -90,24 +90,35 @@ pub enum StoreError {
 impl StoreError {
     /// Whether waiting may help: the disk is full, busy or read-only for now.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Write { .. })
+        matches!(self, Self::Failed { .. })
     }
 
     /// Sorts out what SQLite said while it worked on `path`.
     pub(super) fn of(path: &Path, error: rusqlite::Error) -> Self {
         let path = path.to_owned();
         let code = error.sqlite_error_code();
-        let error = error.to_string();
+        let error = match error {
+            // What was read is not what is ever written: `error` says so better than the conversion that it broke.
+            rusqlite::Error::FromSqlConversionFailure(_, _, error) => {
+                return Self::Damaged { path, error: error.to_string() };
+            }
+            error => error.to_string(),
+        };
         match code {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged { path, error },
             Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
                 Self::Open { path, error, mend: String::new() }
             }
-            Some(ErrorCode::DiskFull) => Self::Write { path, error, mend: "; free some space" },
+            Some(ErrorCode::DiskFull) => Self::Failed { path, error, mend: "; free some space" },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Failed {
+                path,
+                error,
+                mend: "; another process has it, and did not let go of it in time",
+            },
             Some(ErrorCode::ReadOnly) => {
-                Self::Write { path, error, mend: "; the file or its file system is read-only" }
+                Self::Failed { path, error, mend: "; the file or its file system is read-only" }
             }
-            _ => Self::Write { path, error, mend: "" },
+            _ => Self::Failed { path, error, mend: "" },
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct Pruned {
 }
 
 /// Parts dropped in one transaction: a few milliseconds.
-const AT_ONCE: i64 = 2_000;
+pub(super) const AT_ONCE: i64 = 2_000;
 
 /// Free pages given back to the file system at a time.
 const VACUUM_PAGES: i64 = 2_000;
@@ -75,9 +75,7 @@ impl Store {
             Ok(pruned)
         })?;
         if pruned.parts > 0 {
-            self.db
-                .execute_batch(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))
-                .map_err(|error| self.failed(error))?;
+            vacuum(&self.db).map_err(|error| self.failed(error))?;
         }
         Ok(pruned)
     }
@@ -118,6 +116,14 @@ fn droppable(db: &Connection, until: TimestampMs, sent: i64) -> rusqlite::Result
     )?
     .query_map(params![until, sent, AT_ONCE], |row| Ok((row.get(0)?, row.get(1)?)))?
     .collect()
+}
+
+/// Each step of this pragma gives back one page, so it has to be stepped to its end.
+fn vacuum(db: &Connection) -> rusqlite::Result<()> {
+    let mut statement = db.prepare_cached(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
+    let mut pages = statement.query([])?;
+    while pages.next()?.is_some() {}
+    Ok(())
 }
 
 /// Bytes in use in the database file.

@@ -11,6 +11,9 @@ use crate::{
     stats::{Contents, Fragment, OpenWindow, Part, PartId, WindowKind, WindowsState},
 };
 
+/// Parts read at a time where all are wanted.
+const PAGE: i64 = 64;
+
 /// A connection that only reads. Each call is one short transaction, so that the write-ahead log can be cut.
 #[derive(Debug)]
 pub struct Reader {
@@ -96,13 +99,21 @@ pub struct OutputState {
     pub trouble: String,
 }
 
+impl StreamState {
+    /// No line of it was read yet: a path that was wrong can be put right.
+    pub fn is_untouched(&self) -> bool {
+        self.windows.as_ref().is_none_or(|windows| windows.totals.lines == 0)
+    }
+}
+
 impl Reader {
     /// Opens a store that exists.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self { db: open::open_reader(path)?, path: path.into() })
     }
 
-    /// At most `limit` parts after `seq`, in order. A damaged one is an error that names it.
+    /// At most `limit` parts after `seq`, in order, up to the first damaged one. That is an error which names it once it
+    /// is the next.
     pub fn parts_after(&self, seq: i64, limit: usize) -> Result<Vec<StoredPart>, StoreError> {
         self.parts(
             "SELECT seq, stream, t.tags, kind, start, length, k, codec, crc, blob
@@ -111,13 +122,37 @@ impl Reader {
         )
     }
 
-    /// At most `limit` parts after `seq` that lie in a range of time, in order.
-    pub fn parts_in(&self, range: Range, seq: i64, limit: usize) -> Result<Vec<StoredPart>, StoreError> {
+    /// All parts that begin in a range of time, in order. A damaged one is an error in its place, and not the end.
+    pub fn parts_in(&self, range: Range) -> impl Iterator<Item = Result<StoredPart, StoreError>> {
+        let (mut seq, mut page) = (0, Vec::new().into_iter());
+        std::iter::from_fn(move || {
+            loop {
+                if let Some(part) = page.next() {
+                    return Some(Ok(part));
+                }
+                match self.page_in(range, seq) {
+                    Ok(parts) => {
+                        seq = parts.last()?.seq;
+                        page = parts.into_iter();
+                    }
+                    Err(error) => {
+                        seq = match error {
+                            StoreError::DamagedPart { seq, .. } => seq,
+                            _ => i64::MAX,
+                        };
+                        return Some(Err(error));
+                    }
+                }
+            }
+        })
+    }
+
+    fn page_in(&self, range: Range, seq: i64) -> Result<Vec<StoredPart>, StoreError> {
         self.parts(
             "SELECT seq, stream, t.tags, kind, start, length, k, codec, crc, blob
              FROM parts JOIN tag_sets t ON t.id = parts.tags
              WHERE seq > ?1 AND start >= ?3 AND start < ?4 ORDER BY seq LIMIT ?2",
-            params![seq, limit as i64, range.from_ms, range.until_ms],
+            params![seq, PAGE, range.from_ms, range.until_ms],
         )
     }
 
@@ -126,7 +161,10 @@ impl Reader {
         let mut rows = statement.query(params).map_err(|error| self.failed(error))?;
         let mut parts = Vec::new();
         while let Some(row) = rows.next().map_err(|error| self.failed(error))? {
-            parts.push(self.part(row)?);
+            match self.part(row) {
+                Err(StoreError::DamagedPart { .. }) if !parts.is_empty() => break,
+                part => parts.push(part?),
+            }
         }
         Ok(parts)
     }

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use rusqlite::params;
 
-use super::{Range, Reader, Store, StoreError, Stream, kind_name};
+use super::{Range, Reader, Store, StoreError, Stream, kind_name, prune::AT_ONCE};
 use crate::{
     point::TimestampMs,
     stats::{Key, WindowKind, counter},
 };
 
 impl Store {
-    /// Drops the parts of a stream's windows that begin in these ranges, with the tags of this stream.
+    /// Drops the parts of a stream's windows that begin in these ranges, with the tags of this stream: a few at a time,
+    /// so that a daemon beside it gets to write too.
     pub fn delete(
         &mut self,
         stream: &Stream,
@@ -19,22 +20,35 @@ impl Store {
         ranges: &[Range],
     ) -> Result<usize, StoreError> {
         let tags = serde_json::to_string(&stream.tags).unwrap_or_default();
-        self.transaction(|db| {
-            let mut gone = 0;
-            for range in ranges {
-                gone += db.execute(
-                    "DELETE FROM parts WHERE stream = ?1 AND kind = ?2 AND start >= ?3 AND start < ?4
-                     AND tags = (SELECT id FROM tag_sets WHERE tags = ?5)",
-                    params![stream.name, kind_name(kind), range.from_ms, range.until_ms, tags],
-                )?;
+        let (mut gone, mut ranges) = (0, ranges.iter().peekable());
+        while let Some(Range { from_ms, until_ms }) = ranges.peek() {
+            let dropped = self.transaction(|db| {
+                db.prepare_cached(
+                    "DELETE FROM parts WHERE seq IN (
+                       SELECT seq FROM parts WHERE stream = ?1 AND kind = ?2 AND start >= ?3 AND start < ?4
+                       AND tags = (SELECT id FROM tag_sets WHERE tags = ?5) LIMIT ?6)",
+                )?
+                .execute(params![
+                    stream.name,
+                    kind_name(kind),
+                    from_ms,
+                    until_ms,
+                    tags,
+                    AT_ONCE
+                ])
+            })?;
+            gone += dropped;
+            if dropped == 0 {
+                ranges.next();
             }
-            Ok(gone)
-        })
+        }
+        Ok(gone)
     }
 }
 
 impl Reader {
-    /// Lines stored of a stream, by the start of the window of `length_ms` they fall into: from `rgw_log`.
+    /// Lines stored of a stream, by the start of the window of `length_ms` they fall into: from `rgw_log`. A damaged part
+    /// has none: nothing of it can be used, and to replace it is what mends it.
     pub fn lines_by_window(
         &self,
         stream: &Stream,
@@ -42,19 +56,18 @@ impl Reader {
         length_ms: i64,
     ) -> Result<BTreeMap<TimestampMs, u64>, StoreError> {
         let mut lines = BTreeMap::new();
-        let mut seq = 0;
-        loop {
-            let parts = self.parts_in(range, seq, 1000)?;
-            let Some(last) = parts.last() else { return Ok(lines) };
-            seq = last.seq;
-            for stored in parts.iter().filter(|p| p.stream == stream.name && p.tags == stream.tags) {
-                let super::Payload::Window(part) = &stored.payload else { continue };
-                let log = part.contents.series().iter().find(|series| series.key == Key::LOG);
+        for stored in self.parts_in(range) {
+            let stored = match stored {
+                Err(StoreError::DamagedPart { .. }) => continue,
+                stored => stored?,
+            };
+            let super::Payload::Window(part) = &stored.payload else { continue };
+            let log = part.contents.series().iter().find(|series| series.key == Key::LOG);
+            if let Some(log) = log.filter(|_| stored.stream == stream.name && stored.tags == stream.tags) {
                 let start = part.id.start_ms - part.id.start_ms.rem_euclid(length_ms);
-                if let Some(log) = log {
-                    *lines.entry(start).or_default() += log.counters[counter::LINES];
-                }
+                *lines.entry(start).or_default() += log.counters[counter::LINES];
             }
         }
+        Ok(lines)
     }
 }

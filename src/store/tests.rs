@@ -187,6 +187,30 @@ fn acknowledgements_move_a_cursor_forward_only() {
 }
 
 #[test]
+fn refused_points_are_all_counted_and_kept_up_to_a_bound() {
+    let mut fixture = fixture();
+    let refused = |points| Acknowledgement {
+        rejected: vec![("m,t=1 f=1i 1".to_owned(), "no".to_owned()); points],
+        ..Acknowledgement::default()
+    };
+    fixture.store.add_output("influx", true).unwrap();
+    fixture.store.add_output("other", true).unwrap();
+    for points in [9_998, 5, 5] {
+        fixture
+            .store
+            .acknowledge(&[("influx".into(), refused(points)), ("other".into(), refused(1))])
+            .unwrap();
+    }
+    let count = "SELECT count(*) FROM quarantine WHERE output = ?1";
+    let kept =
+        |output: &str| -> i64 { fixture.store.db.query_row(count, [output], |row| row.get(0)).unwrap() };
+    assert_eq!((kept("influx"), kept("other")), (10_000, 3));
+    let counted: Vec<u64> =
+        fixture.reader().outputs().unwrap().iter().map(|output| output.rejected).collect();
+    assert_eq!(counted, [10_008, 3]);
+}
+
+#[test]
 fn only_what_every_required_output_has_is_pruned() {
     let mut fixture = fixture();
     let parts = some_parts(20);
@@ -231,6 +255,19 @@ fn a_full_store_says_so_and_keeps_what_is_unsent() {
 }
 
 #[test]
+fn what_is_pruned_is_given_back_to_the_file_system() {
+    let mut fixture = fixture();
+    fixture.store.append(&fixture.stream, &some_parts(500)).unwrap();
+    let pages = |fixture: &Fixture| -> i64 {
+        fixture.store.db.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap()
+    };
+    let before = pages(&fixture);
+    let pruned = fixture.store.prune(Keep { age: Duration::ZERO, bytes: u64::MAX }, 10_000_000).unwrap();
+    let after = pages(&fixture);
+    assert!(pruned.parts > 500 && after < before / 2, "{pruned:?}: {before} pages, then {after}");
+}
+
+#[test]
 fn a_flipped_bit_is_noticed() {
     let mut fixture = fixture();
     fixture.store.append(&fixture.stream, &some_parts(3)).unwrap();
@@ -241,11 +278,55 @@ fn a_flipped_bit_is_noticed() {
         let mut flipped = blob.clone();
         flipped[at % blob.len()] ^= 1 << (at % 8);
         fixture.store.db.execute("UPDATE parts SET blob = ?1 WHERE seq = 2", [&flipped]).unwrap();
-        let error = reader.parts_after(0, 10).unwrap_err();
+        let before: Vec<i64> = reader.parts_after(0, 10).unwrap().iter().map(|part| part.seq).collect();
+        assert_eq!(before, [1], "what is before it is good");
+        let error = reader.parts_after(1, 10).unwrap_err();
         assert!(matches!(error, StoreError::DamagedPart { seq: 2, .. }), "{error}");
         fixture.store.db.execute("UPDATE parts SET blob = ?1 WHERE seq = 2", [&blob]).unwrap();
     }
     assert_eq!(reader.parts_after(0, 100).unwrap().len(), some_parts(3).len());
+}
+
+/// Numbers have gaps, where parts were replaced or pruned: they do not say how many are before a damaged one.
+#[test]
+fn what_is_around_a_damaged_part_is_found_whatever_the_gaps() {
+    let mut fixture = fixture();
+    fixture.store.append(&fixture.stream, &some_parts(20)).unwrap();
+    fixture.store.db.execute("DELETE FROM parts WHERE seq < 4 OR seq BETWEEN 6 AND 8", []).unwrap();
+    let lines = |fixture: &Fixture| -> u64 {
+        fixture.reader().lines_by_window(&fixture.stream, Range::ALL, 1000).unwrap().values().sum()
+    };
+    let all = lines(&fixture);
+    fixture.store.db.execute("UPDATE parts SET blob = x'00' WHERE seq = 9", []).unwrap();
+    let numbers = |after| -> Result<Vec<i64>, StoreError> {
+        Ok(fixture.reader().parts_after(after, 3)?.iter().map(|part| part.seq).collect())
+    };
+    assert_eq!(numbers(0).unwrap(), [4, 5]);
+    assert!(matches!(numbers(5), Err(StoreError::DamagedPart { seq: 9, .. })));
+    assert_eq!(numbers(9).unwrap(), [10, 11, 12]);
+    // `replay --replace`, which mends it, has to get past it.
+    assert!((all - 1..=all).contains(&lines(&fixture)), "all but the damaged one, if that has lines");
+}
+
+#[test]
+fn what_cannot_be_read_is_damaged_and_what_is_held_may_pass() {
+    let mut fixture = fixture();
+    let mut windows = windows();
+    record(&mut windows, 1_000_000, "b");
+    fixture.commit(&mut windows, Vec::new());
+    let damage = |sql: &str| {
+        fixture.store.db.execute(sql, []).unwrap();
+        fixture.reader().stream("access").unwrap_err()
+    };
+    for sql in ["UPDATE fragments SET blob = x'00'", "UPDATE streams SET windows = '{'"] {
+        let error = damage(sql);
+        assert!(matches!(error, StoreError::Damaged { .. }) && !error.may_pass(), "{sql}: {error}");
+    }
+    let held = rusqlite::Connection::open(&fixture.path).unwrap();
+    held.execute_batch("BEGIN IMMEDIATE").unwrap();
+    fixture.store.db.busy_timeout(Duration::ZERO).unwrap();
+    let error = fixture.store.add_output("influx", true).unwrap_err();
+    assert!(error.may_pass() && error.to_string().contains("another process has it"), "{error}");
 }
 
 #[test]
@@ -305,8 +386,16 @@ fn what_is_no_store_is_said_to_be_none() {
 }
 
 #[test]
-fn a_log_keeps_its_name() {
+fn a_log_keeps_its_name_once_it_was_read() {
     let mut fixture = fixture();
+    let mut windows = windows();
+    fixture.store.bind(&fixture.stream, "/var/log/nginx/acces.log").unwrap();
+    fixture.commit(&mut windows, Vec::new());
+    fixture.store.bind(&fixture.stream, "/var/log/nginx/access.log").unwrap();
+    let state = fixture.reader().stream("access").unwrap().unwrap();
+    assert_eq!((state.path.as_str(), state.position), ("/var/log/nginx/access.log", None), "it was a typo");
+    record(&mut windows, 1_000_000, "b");
+    fixture.commit(&mut windows, Vec::new());
     let error = fixture.store.bind(&fixture.stream, "/other/access.log").unwrap_err();
     assert!(matches!(error, StoreError::Rebound { .. }), "{error}");
     fixture.store.bind(&fixture.stream, "/var/log/nginx/access.log").unwrap();

@@ -6,9 +6,6 @@ use crate::{
     store::{Payload, Range, Reader, StoreError, StoredPart},
 };
 
-/// Parts read at a time: each is a short transaction, so that the daemon's log of writes does not grow meanwhile.
-const PARTS: usize = 64;
-
 /// Which parts; `None` for all.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::cli) struct Filter<'a> {
@@ -33,26 +30,14 @@ pub(in crate::cli) fn from_store(
     options: Options,
 ) -> Result<Report, StoreError> {
     let mut builder = Builder::new(options);
-    let (mut after, mut damaged) = (0, 0);
-    loop {
-        // A page with a damaged part is an error as a whole: up to that part they are read one by one.
-        let limit = if after < damaged { 1 } else { PARTS };
-        match reader.parts_in(range, after, limit) {
-            Ok(parts) => {
-                let Some(last) = parts.last() else { return Ok(builder.finish()) };
-                after = last.seq;
-                for part in &parts {
-                    add(&mut builder, part, filter);
-                }
-            }
-            Err(StoreError::DamagedPart { seq, .. }) if limit == 1 && seq == damaged => {
-                builder.damaged();
-                after = seq;
-            }
-            Err(StoreError::DamagedPart { seq, .. }) if seq > after => damaged = seq,
+    for part in reader.parts_in(range) {
+        match part {
+            Ok(part) => add(&mut builder, &part, filter),
+            Err(StoreError::DamagedPart { .. }) => builder.damaged(),
             Err(error) => return Err(error),
         }
     }
+    Ok(builder.finish())
 }
 
 fn add(builder: &mut Builder, part: &StoredPart, filter: Filter<'_>) {
