@@ -78,7 +78,8 @@ def main():
                 sys.exit(f"line {number} is not of the format: {line}")
             bucket, kind = classify(match["method"], match["path"], match["query"] or "", int(match["status"]))
             length = match["content_length"]
-            bytes_in = int(match["length"] if length == "-" else length)
+            came = int(match["length"])
+            bytes_in = came if length == "-" else min(came, int(length))
             bytes_out = int(match["sent"])
             requests.append(
                 {

@@ -51,7 +51,8 @@ pub struct Request<'a> {
     pub size: Size,
     /// Slow, as the settings mean it.
     pub slow: bool,
-    /// `$content_length` if the format has it and the request said it, else `$request_length` (headers included).
+    /// What came of the body: `$content_length` if the format has it and the request said it, but never more than
+    /// `$request_length`, since what a client announces it need not send. Without it `$request_length`, headers included.
     pub bytes_in: u64,
     /// `$body_bytes_sent`.
     pub bytes_out: u64,
@@ -66,7 +67,11 @@ impl<'a> Request<'a> {
         settings: &SlowSettings,
         label: &'a mut Vec<u8>,
     ) -> Self {
-        let bytes_in = record.content_length.or(record.request_length).unwrap_or(0);
+        let came = record.request_length;
+        let bytes_in = match record.content_length {
+            Some(announced) => announced.min(came.unwrap_or(announced)),
+            None => came.unwrap_or(0),
+        };
         let bytes_out = record.body_bytes_sent;
         let body = bytes_in.max(bytes_out);
         let size = if body <= settings.small_bytes { Size::Small } else { Size::Large };
@@ -129,6 +134,29 @@ mod tests {
             (999, Outcome::Error5xx),
         ] {
             assert_eq!(Outcome::of(status), outcome, "{status}");
+        }
+    }
+
+    #[test]
+    fn bytes_in_are_bytes_that_came() {
+        for (content_length, request_length, bytes_in) in [
+            (Some(1000), Some(1400), 1000),
+            (Some(1 << 60), Some(700), 700),
+            (None, Some(700), 700),
+            (Some(1000), None, 1000),
+            (None, None, 0),
+        ] {
+            let record = Record { content_length, request_length, ..Record::default() };
+            let what = Classified {
+                protocol: Protocol::S3,
+                operation: Operation::PutObj,
+                class: Class::Upload,
+                tenant: b"",
+                bucket: b"b",
+                object: b"k",
+            };
+            let settings = SlowSettings::default();
+            assert_eq!(Request::new(&record, &what, &settings, &mut Vec::new()).bytes_in, bytes_in);
         }
     }
 
