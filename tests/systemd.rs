@@ -71,6 +71,7 @@ fn the_unit_and_the_defaults_agree() {
     for line in [
         "Type=notify",
         "WatchdogSec=30",
+        "TimeoutStartSec=15min",
         "User=rgwlens",
         "SupplementaryGroups=adm",
         "StateDirectory=rgwlens",

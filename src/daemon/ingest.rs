@@ -107,7 +107,8 @@ fn known_reason(stored: &str) -> &'static str {
     known.copied().find(|reason| *reason == stored).unwrap_or("other")
 }
 
-fn restore(windows: &mut Windows, stored: StreamState) {
+/// Windows as the store knows them.
+pub(super) fn restore(windows: &mut Windows, stored: StreamState) {
     windows.admission().restore(stored.admitted);
     if let Some(state) = stored.windows {
         windows.restore(state, stored.fragments, stored.late_numbers, known_reason);

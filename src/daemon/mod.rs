@@ -8,6 +8,7 @@ mod delivery;
 mod embedded;
 mod health;
 mod ingest;
+mod retired;
 mod shared;
 mod signals;
 
@@ -144,6 +145,7 @@ impl Daemon {
         for gone in self.shared.store().keep_outputs(&names)? {
             warn!(output = %gone, "is not configured any more: its cursor is dropped, and what it lacks with it");
         }
+        retired::close(config, &mut self.shared.store())?;
         for job in jobs {
             let thread = thread::Builder::new().name(format!("log {}", job.name()));
             self.ingest.push(thread.spawn(move || job.run()).context("cannot start a thread")?);

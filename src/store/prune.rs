@@ -1,6 +1,9 @@
 //! Forgetting: by age and by size, whole windows at a time, once every required output has them.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use rusqlite::{Connection, params};
 
@@ -52,14 +55,12 @@ impl Store {
             for (stream, floor) in &floors {
                 db.execute(
                     "UPDATE outputs SET gaps = gaps + (SELECT count(*) FROM parts
-                       WHERE stream = ?1 AND start + length <= ?2 AND seq <= ?3 AND seq > outputs.seq)
+                       WHERE stream = ?1 AND start < ?2 AND start + length <= ?2
+                         AND +seq <= ?3 AND +seq > outputs.seq)
                      WHERE NOT required",
                     params![stream, floor, sent],
                 )?;
-                pruned.parts += db.execute(
-                    "DELETE FROM parts WHERE stream = ?1 AND start + length <= ?2 AND seq <= ?3",
-                    params![stream, floor, sent],
-                )?;
+                pruned.parts += db.prepare_cached(DROP)?.execute(params![stream, floor, sent])?;
                 db.execute("UPDATE streams SET floor = max(floor, ?2) WHERE name = ?1", params![stream, floor])?;
                 db.execute("DELETE FROM late_numbers WHERE stream = ?1 AND start < ?2", params![stream, floor])?;
             }
@@ -107,16 +108,37 @@ fn oldest_of(db: &Connection, over: u64) -> rusqlite::Result<TimestampMs> {
 /// By stream, up to which end its windows may be dropped: none that a required output lacks a part of, and so many at
 /// once at most.
 fn droppable(db: &Connection, until: TimestampMs, sent: i64) -> rusqlite::Result<Vec<(String, TimestampMs)>> {
-    db.prepare_cached(
-        "SELECT stream, max(start + length) FROM
-           (SELECT stream, start, length FROM parts WHERE start + length <= ?1 ORDER BY start LIMIT ?3) AS old
-         WHERE start + length <= coalesce(
-           (SELECT min(start) FROM parts WHERE parts.stream = old.stream AND seq > ?2), 9223372036854775807)
-         GROUP BY stream",
-    )?
-    .query_map(params![until, sent, AT_ONCE], |row| Ok((row.get(0)?, row.get(1)?)))?
-    .collect()
+    let old: Vec<(String, TimestampMs)> = db
+        .prepare_cached(OLD)?
+        .query_map(params![until, sent, AT_ONCE], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    if old.is_empty() {
+        return Ok(Vec::new());
+    }
+    let unsent: HashMap<String, TimestampMs> = db
+        .prepare_cached("SELECT stream, min(start) FROM parts WHERE seq > ?1 GROUP BY stream")?
+        .query_map([sent], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut floors = BTreeMap::new();
+    for (stream, end) in old {
+        if unsent.get(&stream).is_none_or(|start| end <= *start) {
+            let floor = floors.entry(stream).or_insert(end);
+            *floor = end.max(*floor);
+        }
+    }
+    Ok(floors.into_iter().collect())
 }
+
+/// The oldest parts that every required output has.
+///
+/// Here and in [`DROP`], a round must cost what it drops and not what it keeps, since nothing else is written meanwhile:
+/// `start` is bounded for the index, which a window's end is not in, and the `+` keeps SQLite from taking the numbers'.
+pub(super) const OLD: &str = "SELECT stream, start + length FROM parts
+     WHERE start < ?1 AND start + length <= ?1 AND +seq <= ?2 ORDER BY start LIMIT ?3";
+
+/// Those of a stream up to its floor.
+pub(super) const DROP: &str =
+    "DELETE FROM parts WHERE stream = ?1 AND start < ?2 AND start + length <= ?2 AND +seq <= ?3";
 
 /// Each step of this pragma gives back one page, so it has to be stepped to its end.
 fn vacuum(db: &Connection) -> rusqlite::Result<()> {

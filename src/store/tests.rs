@@ -239,6 +239,48 @@ fn only_what_every_required_output_has_is_pruned() {
 }
 
 #[test]
+fn what_one_log_waits_with_does_not_hold_up_another() {
+    let mut fixture = fixture();
+    let other = Stream { name: "other".into(), tags: Tags::default() };
+    let mut parts = some_parts(10);
+    for part in &mut parts {
+        part.id.start_ms += 5_000_000;
+    }
+    fixture.store.append(&other, &parts).unwrap();
+    let (_, sent) = fixture.reader().bounds().unwrap();
+    fixture.store.add_output("influx", true).unwrap();
+    fixture
+        .store
+        .acknowledge(&[("influx".into(), Acknowledgement { seq: sent, ..Default::default() })])
+        .unwrap();
+    // A replay of a long past: more than is dropped at once, older than all, and not sent.
+    fixture.store.append(&fixture.stream, &some_parts(2_000)).unwrap();
+    let pruned = fixture.store.prune(Keep { age: Duration::ZERO, bytes: u64::MAX }, 10_000_000).unwrap();
+    assert_eq!(pruned, Pruned { parts: parts.len(), full: false });
+}
+
+/// Nothing else is written during a round, and the watchdog waits too.
+#[test]
+fn a_round_of_pruning_costs_what_it_drops_and_not_what_it_keeps() {
+    let mut fixture = fixture();
+    fixture.store.append(&fixture.stream, &some_parts(3_000)).unwrap();
+    fixture.store.add_output("influx", true).unwrap();
+    let (_, newest) = fixture.reader().bounds().unwrap();
+    fixture
+        .store
+        .acknowledge(&[("influx".into(), Acknowledgement { seq: newest - 5, ..Default::default() })])
+        .unwrap();
+    let pruned =
+        fixture.store.prune(Keep { age: Duration::ZERO, bytes: u64::MAX }, 1_020_000).unwrap().parts as i32;
+    assert!((20..40).contains(&pruned), "{pruned} of {newest}");
+    for sql in [super::prune::OLD, super::prune::DROP] {
+        let steps =
+            fixture.store.db.prepare_cached(sql).unwrap().get_status(rusqlite::StatementStatus::VmStep);
+        assert!((1..pruned * 100).contains(&steps), "{steps} steps to drop {pruned} of {newest}: {sql}");
+    }
+}
+
+#[test]
 fn a_full_store_says_so_and_keeps_what_is_unsent() {
     let mut fixture = fixture();
     fixture.store.append(&fixture.stream, &some_parts(50)).unwrap();
