@@ -58,9 +58,19 @@ fn every_command_has_help() {
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    for command in
-        ["run", "replay", "resend", "report", "status", "explain", "check", "demo", "completions", "man"]
-    {
+    for command in [
+        "run",
+        "replay",
+        "resend",
+        "quarantine",
+        "report",
+        "status",
+        "explain",
+        "check",
+        "demo",
+        "completions",
+        "man",
+    ] {
         assert!(commands.contains(&command), "{command} is not in {commands:?}");
     }
     for command in commands.into_iter().filter(|command| *command != "help") {

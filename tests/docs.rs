@@ -12,8 +12,8 @@ use rgwlens::{
     pipeline::Counter,
     point::{PointWriter, Tags, TimestampNs},
     stats::{
-        Admission, EventSettings, MEASUREMENTS, NO_BUCKET, OTHER, Part, Settings, UNKNOWN_BUCKET, Verdict,
-        WindowKind, Windows, write_points,
+        Admission, DAMAGED, EventSettings, MEASUREMENTS, NO_BUCKET, OTHER, Part, Settings, UNKNOWN_BUCKET,
+        Verdict, WindowKind, Windows, write_points,
     },
 };
 
@@ -253,7 +253,10 @@ fn values_of_closed_tags_are_complete() {
     );
     let protocols: Vec<_> = Protocol::ALL.iter().map(|protocol| protocol.name()).collect();
     assert_eq!(in_row("rgw_operation", "Tag", "protocol"), set(&protocols));
-    assert_eq!(in_row("rgw_log", "Tag", "reason"), set(&[Reject::REASONS, SKIP_REASONS].concat()));
+    assert_eq!(
+        in_row("rgw_log", "Tag", "reason"),
+        set(&[Reject::REASONS, SKIP_REASONS, &[DAMAGED]].concat())
+    );
     assert_eq!(in_row("rgw_event", "Field", "verdict"), set(&Verdict::ALL.map(Verdict::name)));
     let ours: Vec<_> =
         rows(&sections["Words that recur"], "Bucket").iter().map(|row| code(row[0])[0]).collect();

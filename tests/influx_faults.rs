@@ -5,7 +5,7 @@ mod support;
 
 use rgwlens::influx::{
     Client, Kind, Outcome, Secret, Target,
-    history::{Found, History, HistoryError, Range},
+    history::{Found, History, HistoryError, Other, Range, Writer},
     sender::{NotNowKind, Sender},
 };
 use std::{
@@ -424,4 +424,28 @@ async fn history_of_influxdb_2() {
             "predicate": r#"_measurement="rgw_node" AND cluster="ceph" AND node="a\"${b}" AND log="access""#,
         })
     );
+}
+
+#[tokio::test]
+async fn k9_influxdb_2_is_asked_for_other_writers() {
+    let csv = ",result,table,_time,_value\r\n,_result,0,2023-11-14T22:13:20Z,00000000deadbeef\r\n";
+    let fake = Fake::new([say(200, "", csv), say(200, "", "\r\n"), say(404, "", "")]);
+    let client = client(fake.influx2());
+    let history = History::new(&client);
+    let writer =
+        Writer { cluster: "ceph".into(), node: "a\"${b}".into(), instance: "00000000cafecafe".into() };
+    let now_ms = 1_700_000_000_000;
+    let other = Other { instance: "00000000deadbeef".into(), time_ms: now_ms };
+    assert_eq!(history.other_writer(&writer, now_ms).await.expect("an answer"), Some(other));
+    assert_eq!(history.other_writer(&writer, now_ms).await.expect("an answer"), None);
+    history.other_writer(&writer, now_ms).await.expect_err("no such bucket");
+    let flux = String::from_utf8_lossy(&fake.received()[0].body).into_owned();
+    for part in [
+        "range(start: 2023-11-14T22:03:20.000000000Z)",
+        r#"r._measurement == "rgwlens" and r._field == "instance""#,
+        r#"r.node == "a\"\${b}""#,
+        r#"r._value != "00000000cafecafe""#,
+    ] {
+        assert!(flux.contains(part), "{part}: {flux}");
+    }
 }

@@ -72,6 +72,6 @@ pub fn check(config: &Config, nginx_conf: Option<&Path>) -> Vec<Finding> {
         findings.extend(nginx::check(path, &config.logs));
     }
     findings.extend(store::check(config, &accounts));
-    findings.extend(outputs::check(&config.outputs));
+    findings.extend(outputs::check(config));
     findings
 }

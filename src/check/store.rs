@@ -106,6 +106,7 @@ fn look(config: &Config) -> Result<Finding, StoreError> {
             return Err(StoreError::Rebound { path: path.clone(), name: log.name.clone(), bound, wanted });
         }
     }
+    reader.check()?;
     let used = show_bytes(reader.used_bytes()?);
     let user = match is_in_use(path) {
         Ok(true) => ", in use by a running daemon".to_owned(),

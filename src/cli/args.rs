@@ -88,6 +88,8 @@ Examples:
     Replay(ReplayArgs),
     /// Send what the store has to an output again
     Resend(ResendArgs),
+    /// Look at points that a server refused, send them again, or drop them
+    Quarantine(QuarantineArgs),
     /// Summarise log files, or what the store has, in the terminal
     Report(ReportArgs),
     /// Show how the daemon is doing
@@ -220,6 +222,68 @@ pub struct ResendArgs {
     /// Name of the output, if the configuration has several
     #[arg(long, value_name = "NAME")]
     pub output: Option<String>,
+}
+
+/// `rgwlens quarantine`.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = "\
+A server may refuse a point for good: a field that somebody else writes with another type, a limit on tags. \
+All others are written; that one waits here, up to 10,000 for each output, until you decide. \
+It may be done beside the daemon.
+
+Examples:
+  rgwlens quarantine list                   what was refused, and why
+  rgwlens quarantine resend --output main   after what was wrong is mended
+  rgwlens quarantine drop --id 7 --id 8     these are not wanted
+  rgwlens quarantine list --json | jq .")]
+pub struct QuarantineArgs {
+    /// What to do with them
+    #[command(subcommand)]
+    pub action: QuarantineAction,
+}
+
+/// What to do with refused points.
+#[derive(Clone, Debug, Subcommand)]
+pub enum QuarantineAction {
+    /// Show them, and why they were refused
+    List {
+        /// Which points.
+        #[command(flatten)]
+        which: QuarantineWhich,
+        /// How many to show at most
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
+    /// Send them again: those that are accepted leave the quarantine
+    Resend {
+        /// Which points.
+        #[command(flatten)]
+        which: QuarantineWhich,
+    },
+    /// Forget them; say which with --id or --output, or --all
+    #[command(group = clap::ArgGroup::new("dropped").args(["output", "ids", "all"]).multiple(true).required(true))]
+    Drop {
+        /// Which points.
+        #[command(flatten)]
+        which: QuarantineWhich,
+        /// All of them
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+/// Which refused points.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub struct QuarantineWhich {
+    /// Of this output only
+    #[arg(long, value_name = "NAME")]
+    pub output: Option<String>,
+    /// With this number only; can be repeated
+    #[arg(long = "id", value_name = "N")]
+    pub ids: Vec<i64>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `rgwlens report`.
@@ -430,6 +494,28 @@ mod tests {
             panic!()
         };
         assert_eq!((args.output.as_deref(), args.until), (Some("second"), None));
+    }
+
+    #[test]
+    fn quarantine_drops_nothing_by_accident() {
+        refused("rgwlens quarantine", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
+        refused("rgwlens quarantine drop", ErrorKind::MissingRequiredArgument);
+        let action = |line: &str| {
+            let Command::Quarantine(args) = parse(line).command else { panic!("{line}") };
+            args.action
+        };
+        let QuarantineAction::Drop { which, all } = action("rgwlens quarantine drop --id 7 --id 8") else {
+            panic!()
+        };
+        assert_eq!((which.ids, which.output, all), (vec![7, 8], None, false));
+        let everything = action("rgwlens quarantine drop --all");
+        assert!(matches!(everything, QuarantineAction::Drop { all: true, .. }));
+        let QuarantineAction::List { which, limit } = action("rgwlens quarantine list --output a --json")
+        else {
+            panic!()
+        };
+        assert_eq!((which.output.as_deref(), which.json, limit), (Some("a"), true, 20));
+        assert!(matches!(action("rgwlens quarantine resend"), QuarantineAction::Resend { .. }));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod context;
 mod demo;
 mod explain;
 mod progress;
+mod quarantine;
 mod replay;
 mod report;
 mod resend;
@@ -54,6 +55,7 @@ fn dispatch(args: &Args) -> anyhow::Result<u8> {
         Command::Run => run::run(&args.global),
         Command::Replay(replay) => replay::run(&args.global, replay),
         Command::Resend(resend) => resend::run(&args.global, resend),
+        Command::Quarantine(quarantine) => quarantine::run(&args.global, quarantine),
         Command::Report(report) => report::run(&args.global, report),
         Command::Status(status) => status::run(&args.global, status),
         Command::Explain(explain) => explain::run(&args.global, explain),

@@ -184,7 +184,7 @@ fn outputs_page(page: &mut Page, outputs: &[OutputState]) {
                 output.name.as_str().into(),
                 if output.required { "required" } else { "optional" }.into(),
                 Cell::from(count(output.unsent_parts)).good_if(output.unsent_parts == 0),
-                Cell::from(count(output.rejected)).bad_if(output.rejected > 0),
+                Cell::from(count(output.rejected)).bad_if(output.quarantined > 0),
                 Cell::from(count(output.expired)).warn_if(output.expired > 0),
                 Cell::from(count(output.gaps)).bad_if(output.gaps > 0),
             ]
@@ -192,6 +192,16 @@ fn outputs_page(page: &mut Page, outputs: &[OutputState]) {
     );
     for output in outputs.iter().filter(|output| !output.trouble.is_empty()) {
         page.warning(&format!("{}: {}", output.name, output.trouble));
+    }
+    for output in outputs.iter().filter(|output| !output.other.is_empty()) {
+        page.warning(&format!("{}: {}", output.name, output.other));
+    }
+    let quarantined: u64 = outputs.iter().map(|output| output.quarantined).sum();
+    if quarantined > 0 {
+        page.note(&format!(
+            "refused points: {} of them are kept; `rgwlens quarantine list`.",
+            count(quarantined)
+        ));
     }
     if outputs.iter().any(|output| output.gaps > 0) {
         page.note("gaps: parts that were pruned before an optional output had them; it never gets them.");
@@ -296,6 +306,9 @@ mod tests {
             "admitted_buckets conserved first_ms floor_ms name offset oldest_open_ms open_windows path read_at_ms totals \
              watermark_ms"
         );
-        assert_eq!(keys(&json["outputs"][0]), "expired gaps name rejected required seq trouble unsent_parts");
+        assert_eq!(
+            keys(&json["outputs"][0]),
+            "expired gaps name other quarantined rejected required seq trouble unsent_parts"
+        );
     }
 }

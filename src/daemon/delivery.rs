@@ -11,7 +11,10 @@ use anyhow::Context as _;
 use tokio::{sync::watch, task::JoinSet};
 use tracing::{error, info, warn};
 
-use super::shared::{Shared, now_ms};
+use super::{
+    others,
+    shared::{Shared, now_ms},
+};
 use crate::{
     config::Config,
     influx::{
@@ -36,16 +39,20 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Starts all outputs on a thread of their own.
 pub(super) fn start(config: &Config, shared: &Arc<Shared>) -> anyhow::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut outputs = Vec::new();
+    let (mut outputs, mut watched) = (Vec::new(), Vec::new());
     for target in &config.outputs {
         outputs.push(Output::new(target, config, shared)?);
+        watched.extend(others::of(target, config, shared));
     }
     let shared = Arc::clone(shared);
     thread::Builder::new()
         .name("outputs".into())
         .spawn(move || {
             runtime.block_on(async move {
-                let tasks = outputs.into_iter().map(Output::run).collect();
+                let mut tasks: JoinSet<()> = outputs.into_iter().map(Output::run).collect();
+                for (client, writer) in watched {
+                    tasks.spawn(others::watch(client, writer, Arc::clone(&shared)));
+                }
                 until_stopped(tasks, shared.watch_stop()).await;
             });
             // Looking up a name blocks a thread for as long as the name servers are silent: that is not waited for.
@@ -124,6 +131,8 @@ impl Output {
                 let error = StoreError::DamagedPart { seq, path };
                 error!(output = %self.target.name, "{error}: skipped; `rgwlens replay --replace` makes it anew");
                 self.seq = seq;
+                let skipped = Acknowledgement { seq, damaged: 1, ..Default::default() };
+                self.shared.acknowledge(&self.target.name, skipped);
                 return Ok(true);
             }
             Err(error) => {

@@ -6,7 +6,7 @@ use super::shared::{Shared, now_ms};
 use crate::{
     config::Config,
     point::{Field, Point, Tags},
-    store::{OutputState, Reader, Store, StoreError, Stream},
+    store::{OutputState, Reader, Store, StoreError, Stream, instance_name},
 };
 
 /// Clock-driven, and outside every promise about counting.
@@ -55,7 +55,7 @@ impl Health {
             );
             status.push(format!("{name}: {} lines, {} bytes behind", totals.lines, progress.lag_bytes));
             let fields = vec![
-                ("instance".into(), Field::Text(format!("{:016x}", self.instance))),
+                ("instance".into(), Field::Text(instance_name(self.instance))),
                 ("lines".into(), Field::Integer(totals.lines)),
                 ("rejected".into(), Field::Integer(totals.rejected)),
                 ("late".into(), Field::Integer(totals.late)),

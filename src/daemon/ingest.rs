@@ -16,7 +16,8 @@ use crate::{
     config::{Config, LogConfig, StartAt},
     follow::{Clock, FollowOptions, Follower, SKIP_REASONS, Source as _, Start},
     pipeline::{self, Counter, PipelineError, Sink},
-    stats::{Admission, Part, Windows, WindowsState},
+    point::TimestampMs,
+    stats::{Admission, DAMAGED, Part, Windows, WindowsState},
     store::{Commit, Reader, StoreError, Stream, StreamState},
 };
 
@@ -61,12 +62,13 @@ impl Job {
         let admission = Admission::new(settings.admission.clone(), stream.seed());
         let slow = settings.slow;
         let mut windows = Windows::live(settings, admission, instance);
+        let known = stored.position.is_some();
         let start = match &stored.position {
             Some(position) => Start::At(position.clone()),
             None if log.start_at == StartAt::Beginning => Start::Beginning,
             None => Start::End,
         };
-        restore(&mut windows, stored);
+        restore(&mut windows, stored, &log.name);
         let mut options = FollowOptions::new(&log.path);
         options.start = start;
         options.clock = Arc::clone(clock);
@@ -82,6 +84,7 @@ impl Job {
             staged: Commit::default(),
             committed: Instant::now(),
             committed_state: WindowsState::default(),
+            known,
         };
         Ok(Self { follower, counter, sink })
     }
@@ -101,17 +104,32 @@ impl Job {
     }
 }
 
+/// A moment, for people.
+fn time(ms: TimestampMs) -> String {
+    chrono::DateTime::from_timestamp_millis(ms).map_or_else(|| ms.to_string(), |time| time.to_rfc3339())
+}
+
 /// The reason of a reject that the store kept.
 fn known_reason(stored: &str) -> &'static str {
-    let known = Reject::REASONS.iter().chain(SKIP_REASONS);
+    let known = Reject::REASONS.iter().chain(SKIP_REASONS).chain(&[DAMAGED]);
     known.copied().find(|reason| *reason == stored).unwrap_or("other")
 }
 
 /// Windows as the store knows them.
-pub(super) fn restore(windows: &mut Windows, stored: StreamState) {
+pub(super) fn restore(windows: &mut Windows, stored: StreamState, log: &str) {
     windows.admission().restore(stored.admitted);
     if let Some(state) = stored.windows {
         windows.restore(state, stored.fragments, stored.late_numbers, known_reason);
+        if let (Some(first), Some(last)) = (stored.damaged_ms.first(), stored.damaged_ms.last()) {
+            // To read these lines again would count their neighbours twice; to stop would lose all that follow.
+            let lost = windows.write_off();
+            error!(
+                %log,
+                "the store is damaged where it keeps open windows: {lost} lines of the windows from {} to {} are lost, and \
+                 booked as rejected with the reason `damaged`; `rgwlens replay --replace` counts them anew from the log",
+                time(*first), time(*last)
+            );
+        }
     }
     windows.set_floor(stored.floor_ms);
 }
@@ -127,6 +145,8 @@ struct StoreSink {
     staged: Commit,
     committed: Instant,
     committed_state: WindowsState,
+    /// The database itself has a position of this log.
+    known: bool,
 }
 
 impl Sink<Follower> for StoreSink {
@@ -189,6 +209,10 @@ impl StoreSink {
                 }
                 Err(error) => return Err(error),
             }
+        }
+        if !self.known {
+            // Without a position reading would begin as if for the first time.
+            self.known = self.shared.store().checkpoint().is_ok();
         }
         let floor = self.shared.store().floor_ms(&self.stream.name)?;
         windows.set_floor(floor);

@@ -8,6 +8,7 @@ mod delivery;
 mod embedded;
 mod health;
 mod ingest;
+mod others;
 mod retired;
 mod shared;
 mod signals;
@@ -48,6 +49,13 @@ const HUNG: Duration = Duration::from_secs(15);
 pub fn run(mut config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let signals = Signals::new().context("cannot handle signals")?;
     let store = Store::open(&config.store.path)?;
+    if store.was_lost() {
+        warn!(
+            "the store {} is gone or empty, so a new one begins; what the old one had not sent, and what was written since, \
+             is in the log: `rgwlens replay` counts it",
+            store.path().display()
+        );
+    }
     let lock = store.lock()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let mut daemon = Daemon::start(&config, store, &clock)?;
@@ -168,6 +176,7 @@ impl Daemon {
                 notify(&[NotifyState::Watchdog]);
                 fed = Instant::now();
             }
+            self.shared.note_others();
             if pruned.elapsed() >= PRUNE {
                 self.shared.prune(self.keep);
                 pruned = Instant::now();

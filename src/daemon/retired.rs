@@ -25,7 +25,7 @@ pub(super) fn close(config: &Config, store: &mut Store) -> Result<(), StoreError
         let position = stored.position.take().unwrap_or_default();
         let admission = Admission::new(config.settings.admission.clone(), stream.seed());
         let mut windows = Windows::live(config.settings.clone(), admission, store.instance());
-        ingest::restore(&mut windows, stored);
+        ingest::restore(&mut windows, stored, &stream.name);
         let commit = Commit {
             parts: windows.close_all(),
             position,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     point::TimestampMs,
@@ -23,6 +23,8 @@ pub(super) struct Shared {
     store: Mutex<Store>,
     acknowledgements: Mutex<HashMap<String, Acknowledgement>>,
     logs: Vec<LogState>,
+    /// By output, who else writes as this node; what the store does not have yet.
+    others: Mutex<HashMap<String, String>>,
     /// The store is full of parts that a required output lacks: reading waits.
     full: AtomicBool,
     stop: watch::Sender<bool>,
@@ -55,6 +57,7 @@ impl Shared {
             store: Mutex::new(store),
             acknowledgements: Mutex::default(),
             logs: (0..logs).map(|_| LogState::default()).collect(),
+            others: Mutex::default(),
             full: AtomicBool::new(false),
             stop: watch::Sender::new(false),
             committed: watch::Sender::new(0),
@@ -78,6 +81,7 @@ impl Shared {
         kept.seq = kept.seq.max(new.seq);
         kept.rejected.extend(new.rejected);
         kept.expired += new.expired;
+        kept.damaged += new.damaged;
         kept.trouble = new.trouble;
     }
 
@@ -104,6 +108,21 @@ impl Shared {
     pub(super) fn give_back(&self, acknowledgements: Vec<(String, Acknowledgement)>) {
         for (output, acknowledgement) in acknowledgements {
             self.acknowledge(&output, acknowledgement);
+        }
+    }
+
+    /// Who else writes as this node to an output; empty for nobody. Does not wait for the store.
+    pub(super) fn set_other(&self, output: &str, other: String) {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).insert(output.to_owned(), other);
+    }
+
+    /// Writes that where `status` sees it. What cannot be written waits for the next answer.
+    pub(super) fn note_others(&self) {
+        let others = std::mem::take(&mut *self.others.lock().unwrap_or_else(PoisonError::into_inner));
+        for (output, other) in others {
+            if let Err(error) = self.store().set_other(&output, &other) {
+                debug!(%output, "{error}");
+            }
         }
     }
 

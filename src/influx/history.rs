@@ -82,6 +82,51 @@ pub struct Found {
     pub time_ms: TimestampMs,
 }
 
+/// How long ago a point of `rgwlens` still says that its writer is alive: it writes one a minute.
+pub const RECENT: Duration = Duration::from_secs(600);
+
+/// One that writes as a node: its points of `rgwlens` say which store it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Writer {
+    /// Tag `cluster`.
+    pub cluster: String,
+    /// Tag `node`.
+    pub node: String,
+    /// Field `instance`.
+    pub instance: String,
+}
+
+impl Writer {
+    /// The tags, values as the server has them.
+    fn tags(&self) -> [(&'static str, String); 2] {
+        [("cluster", stored_name(&self.cluster)), ("node", stored_name(&self.node))]
+    }
+}
+
+/// Another one that wrote as the same node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    /// Field `instance`.
+    pub instance: String,
+    /// Time of its last point.
+    pub time_ms: TimestampMs,
+}
+
+impl Other {
+    /// What is wrong.
+    pub fn describe(&self, writer: &Writer) -> String {
+        format!(
+            "another rgwlens (instance {}, this is {}) wrote as node {:?} of cluster {:?} at {}: two hosts with one name \
+             overwrite each other's points",
+            self.instance,
+            writer.instance,
+            writer.node,
+            writer.cluster,
+            rfc3339(self.time_ms, 0)
+        )
+    }
+}
+
 /// Why a target cannot be asked, or cannot do what it is asked.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
@@ -183,6 +228,23 @@ impl<'a> History<'a> {
                  write in place instead, or to another `log`",
                 self.client.target().name
             ))),
+        }
+    }
+
+    /// The last one, other than this, that wrote as its node in the [recent](RECENT) past; none that VictoriaMetrics knows
+    /// of, which has no texts.
+    pub async fn other_writer(
+        &self,
+        writer: &Writer,
+        now_ms: TimestampMs,
+    ) -> Result<Option<Other>, HistoryError> {
+        let since_ms = now_ms.saturating_sub(RECENT.as_millis() as TimestampMs);
+        match &self.client.target().kind {
+            Kind::Influx1 { .. } => influx1::other_writer(self, writer, since_ms).await,
+            Kind::Influx2 { org, bucket, .. } => {
+                influx2::other_writer(self, org, bucket, writer, since_ms).await
+            }
+            Kind::VictoriaMetrics { .. } => Ok(None),
         }
     }
 

@@ -79,6 +79,11 @@ pub enum Secret {
 }
 
 impl Kind {
+    /// Whether texts are sent to it.
+    pub fn has_texts(&self) -> bool {
+        !matches!(self, Self::VictoriaMetrics { .. })
+    }
+
     /// The server's name, for messages.
     pub fn product(&self) -> &'static str {
         match self {

@@ -167,7 +167,7 @@ impl Windows {
     pub fn reject(&mut self, reason: &'static str) {
         self.totals.lines += 1;
         self.totals.rejected += 1;
-        self.pend(reason);
+        self.pend(reason, 1);
         self.book_pending();
     }
 
@@ -314,6 +314,19 @@ impl Windows {
         }
     }
 
+    /// After [`restore`](Self::restore) without some of the fragments: lines that were counted in windows which nobody has
+    /// any more become rejected ones, so that the books are right and the loss shows. Gives how many.
+    pub fn write_off(&mut self) -> u64 {
+        let lost = self.totals.counted.saturating_sub(self.totals.closed + self.open_requests());
+        if lost > 0 {
+            self.totals.counted -= lost;
+            self.totals.rejected += lost;
+            self.pend(DAMAGED, lost);
+            self.book_pending();
+        }
+        lost
+    }
+
     /// The first line ever.
     fn begin(&mut self, time_ms: TimestampMs) {
         self.first_ms = Some(time_ms);
@@ -415,14 +428,14 @@ impl Windows {
 
     fn expire(&mut self) {
         self.totals.expired += 1;
-        self.pend(EXPIRED);
+        self.pend(EXPIRED, 1);
         self.book_pending();
     }
 
-    fn pend(&mut self, reason: &'static str) {
+    fn pend(&mut self, reason: &'static str, lines: u64) {
         match self.pending.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, count)) => *count += 1,
-            None => self.pending.push((reason, 1)),
+            Some((_, count)) => *count += lines,
+            None => self.pending.push((reason, lines)),
         }
     }
 
@@ -450,6 +463,9 @@ impl Windows {
 
 /// How a pending line that is older than what is kept is told from rejected ones.
 const EXPIRED: &str = "expired";
+
+/// The reason of lines whose counts the store lost.
+pub const DAMAGED: &str = "damaged";
 
 /// Nodes have no names to decide about.
 fn seal_node(contents: Contents, _start_ms: TimestampMs) -> Contents {

@@ -2,7 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-use super::{CODEC_CONTENTS, CODEC_POINTS, KIND_POINTS, Reader, Store, StoreError, checksum, kind_name};
+use super::{
+    CODEC_CONTENTS, CODEC_POINTS, KIND_POINTS, Reader, Store, StoreError, fragment_checksum, kind_name,
+    part_checksum, progress_checksum,
+};
 use crate::{
     follow::Position,
     point::{Point, Tags, TimestampMs},
@@ -55,6 +58,8 @@ pub struct Acknowledgement {
     pub rejected: Vec<(String, String)>,
     /// Points older than its retention.
     pub expired: u64,
+    /// Parts that cannot be sent, since they are damaged.
+    pub damaged: u64,
     /// What it complains about now; empty when all is well.
     pub trouble: String,
 }
@@ -108,8 +113,9 @@ impl Store {
                 )?
                 .execute(params![stream.name, kind_name(*kind), start, next_k])?;
             }
-            db.prepare_cached("UPDATE streams SET position = ?2, windows = ?3 WHERE name = ?1")?
-                .execute(params![stream.name, json(&commit.position), json(&commit.windows)])?;
+            let (position, windows) = (json(&commit.position), json(&commit.windows));
+            db.prepare_cached("UPDATE streams SET position = ?2, windows = ?3, crc = ?4 WHERE name = ?1")?
+                .execute(params![stream.name, position, windows, progress_checksum(&position, &windows)])?;
             Ok(())
         })
     }
@@ -165,6 +171,14 @@ impl Store {
                           ON CONFLICT DO UPDATE SET required = excluded.required";
             db.execute(insert, params![name, required])?;
             Ok(())
+        })
+    }
+
+    /// Who else writes as this node to an output; empty for nobody.
+    pub fn set_other(&mut self, output: &str, other: &str) -> Result<(), StoreError> {
+        self.transaction(|db| {
+            let update = "UPDATE outputs SET other = ?2 WHERE name = ?1 AND other <> ?2";
+            db.execute(update, params![output, other]).map(drop)
         })
     }
 
@@ -224,7 +238,10 @@ fn insert_part(db: &Connection, stream: &Stream, part: &Part) -> rusqlite::Resul
 }
 
 fn insert_row(db: &Connection, stream: &Stream, row: &Row<'_>) -> rusqlite::Result<()> {
-    let tags = tag_set(db, &stream.tags)?;
+    let tags = json(&stream.tags);
+    let numbers = [row.start, row.length, i64::from(row.k), row.codec];
+    let crc = part_checksum(row.kind, &stream.name, &tags, numbers, row.blob);
+    let tags = tag_set(db, &tags)?;
     db.prepare_cached(
         "INSERT INTO parts (kind, stream, start, length, k, tags, codec, crc, blob)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -237,22 +254,21 @@ fn insert_row(db: &Connection, stream: &Stream, row: &Row<'_>) -> rusqlite::Resu
         row.k,
         tags,
         row.codec,
-        checksum(row.blob),
+        crc,
         row.blob
     ])?;
     Ok(())
 }
 
-fn tag_set(db: &Connection, tags: &Tags) -> rusqlite::Result<i64> {
-    let tags = json(tags);
+fn tag_set(db: &Connection, tags: &str) -> rusqlite::Result<i64> {
     let known = db
         .prepare_cached("SELECT id FROM tag_sets WHERE tags = ?1")?
-        .query_row([&tags], |row| row.get(0))
+        .query_row([tags], |row| row.get(0))
         .optional()?;
     if let Some(id) = known {
         return Ok(id);
     }
-    db.execute("INSERT INTO tag_sets (tags) VALUES (?1)", [&tags])?;
+    db.execute("INSERT INTO tag_sets (tags) VALUES (?1)", [tags])?;
     Ok(db.last_insert_rowid())
 }
 
@@ -270,7 +286,7 @@ fn insert_fragment(db: &Connection, stream: &str, fragment: &Fragment) -> rusqli
         start_ms,
         length_ms,
         late_until_ms,
-        checksum(&blob),
+        fragment_checksum(kind_name(kind), stream, start_ms, length_ms, late_until_ms, &blob),
         blob
     ])?;
     Ok(())
@@ -318,10 +334,18 @@ const QUARANTINED: i64 = 10_000;
 fn acknowledge(db: &Connection, acknowledgements: &[(String, Acknowledgement)]) -> rusqlite::Result<()> {
     for (output, ack) in acknowledgements {
         db.prepare_cached(
-            "UPDATE outputs SET seq = max(seq, ?2), rejected = rejected + ?3, expired = expired + ?4, trouble = ?5
+            "UPDATE outputs SET seq = max(seq, ?2), rejected = rejected + ?3, expired = expired + ?4, trouble = ?5,
+               gaps = gaps + ?6
              WHERE name = ?1",
         )?
-        .execute(params![output, ack.seq, ack.rejected.len() as i64, ack.expired as i64, ack.trouble])?;
+        .execute(params![
+            output,
+            ack.seq,
+            ack.rejected.len() as i64,
+            ack.expired as i64,
+            ack.trouble,
+            ack.damaged as i64
+        ])?;
         quarantine(db, output, ack)?;
     }
     Ok(())

@@ -41,8 +41,8 @@ pub enum StoreError {
     },
     /// Not a database, or a broken one.
     #[error(
-        "the store {path} is damaged: {error}; move it away (the log is still there: a new store begins at its end, and \
-         `rgwlens replay` fills in what it missed)"
+        "the store {path} is damaged: {error}; move it and its -wal away (the log is still there: a new store begins at \
+         its end, and `rgwlens replay` fills in what it missed)"
     )]
     Damaged {
         /// The database.
@@ -106,6 +106,10 @@ impl StoreError {
         };
         match code {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged { path, error },
+            // A table or a row that is not as it was made, a value that is not of its column's type: waiting mends none.
+            None | Some(ErrorCode::Unknown | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch) => {
+                Self::Damaged { path, error }
+            }
             Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
                 Self::Open { path, error, mend: String::new() }
             }

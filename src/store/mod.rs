@@ -7,6 +7,7 @@ mod commit;
 mod error;
 mod open;
 mod prune;
+mod quarantine;
 mod reader;
 mod replace;
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub use commit::{Acknowledgement, Commit, Stream};
 pub use error::StoreError;
 pub use open::{RunLock, Store, is_in_use};
 pub use prune::{Keep, Pruned};
+pub use quarantine::{Quarantined, Which};
 pub use reader::{OutputState, Payload, Range, Reader, StoredPart, StreamState};
 
 use crate::stats::WindowKind;
@@ -38,7 +40,44 @@ fn kind_of(name: &str) -> Option<WindowKind> {
     [WindowKind::Node, WindowKind::Bucket].into_iter().find(|kind| kind_name(*kind) == name)
 }
 
-/// SQLite does not notice a flipped bit in a blob: we do.
-fn checksum(blob: &[u8]) -> i64 {
-    i64::from(crc32fast::hash(blob))
+/// A store's instance as points have it.
+pub fn instance_name(instance: u64) -> String {
+    format!("{instance:016x}")
+}
+
+/// SQLite does not notice a flipped bit in a row: we do. Covers everything that is kept of something, with the lengths,
+/// so that nothing moves from one piece to the next unnoticed.
+fn checksum(pieces: &[&[u8]]) -> i64 {
+    let mut hasher = crc32fast::Hasher::new();
+    for piece in pieces {
+        hasher.update(&(piece.len() as u64).to_le_bytes());
+        hasher.update(piece);
+    }
+    i64::from(hasher.finalize())
+}
+
+/// Of a part: its payload, and what says where and what it is.
+fn part_checksum(kind: &str, stream: &str, tags: &str, numbers: [i64; 4], blob: &[u8]) -> i64 {
+    let [start, length, k, codec] = numbers.map(i64::to_le_bytes);
+    checksum(&[kind.as_bytes(), stream.as_bytes(), tags.as_bytes(), &start, &length, &k, &codec, blob])
+}
+
+/// Of a fragment: its payload, and what says of which window it is.
+fn fragment_checksum(
+    kind: &str,
+    stream: &str,
+    start: i64,
+    length: i64,
+    late_until: Option<i64>,
+    blob: &[u8],
+) -> i64 {
+    let (start, length) = (start.to_le_bytes(), length.to_le_bytes());
+    let late_until = late_until.map(i64::to_le_bytes);
+    let late_until = late_until.as_ref().map_or(&[][..], |bytes| bytes);
+    checksum(&[kind.as_bytes(), stream.as_bytes(), &start, &length, late_until, blob])
+}
+
+/// Of a stream's progress.
+fn progress_checksum(position: &str, windows: &str) -> i64 {
+    checksum(&[position.as_bytes(), windows.as_bytes()])
 }

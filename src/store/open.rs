@@ -3,6 +3,7 @@
 use std::{
     fs::{File, TryLockError},
     hash::{BuildHasher as _, Hasher as _},
+    io::ErrorKind,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -23,6 +24,7 @@ pub struct Store {
     pub(super) db: Connection,
     pub(super) path: PathBuf,
     instance: u64,
+    lost: bool,
 }
 
 /// Held by the one `run` (or `replay --replace`) of a store, and by nobody after a crash: the system lets go of it.
@@ -41,19 +43,30 @@ impl Store {
             }
             other => other,
         };
+        let empty = std::fs::metadata(path).map_or(true, |metadata| metadata.len() == 0);
+        // Only a `run` makes the lock, and nothing takes it away.
+        let lost = empty && lock_path(path).exists();
         let db = Connection::open(path).map_err(failed)?;
-        prepare(&db).map_err(failed)?;
+        db.busy_timeout(BUSY).map_err(failed)?;
+        // Before anything is changed.
         let found = layout(&db).map_err(failed)?;
         if found > LAYOUT {
             return Err(StoreError::Newer { path: path.into(), found, known: LAYOUT });
         }
+        prepare(&db).map_err(failed)?;
         if found == 0 {
             create(&db).map_err(failed)?;
+            checkpoint(&db).map_err(failed)?;
         }
         let instance: i64 = db
             .query_row("SELECT value FROM meta WHERE key = 'instance'", [], |row| row.get(0))
             .map_err(failed)?;
-        Ok(Self { db, path: path.into(), instance: instance as u64 })
+        Ok(Self { db, path: path.into(), instance: instance as u64, lost })
+    }
+
+    /// There was a store here that a `run` used, and this is a new one: the file was gone, or empty.
+    pub fn was_lost(&self) -> bool {
+        self.lost
     }
 
     /// Where it is.
@@ -64,6 +77,11 @@ impl Store {
     /// Tells this store from one that was lost and made anew, and from that of another host.
     pub fn instance(&self) -> u64 {
         self.instance
+    }
+
+    /// Writes what was committed into the database itself: a lost write-ahead log goes back no further.
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        checkpoint(&self.db).map_err(|error| self.failed(error))
     }
 
     /// Takes the lock of the one who reads the logs. Fails at once when another has it.
@@ -97,7 +115,7 @@ fn lock_path(store: &Path) -> PathBuf {
 /// If there is a lock that cannot be looked at.
 pub fn is_in_use(store: &Path) -> std::io::Result<bool> {
     let file = match File::open(lock_path(store)) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         opened => opened?,
     };
     // Shared, so that two who look do not see each other.
@@ -110,7 +128,6 @@ pub fn is_in_use(store: &Path) -> std::io::Result<bool> {
 
 /// What every connection needs. `auto_vacuum` has to come before the first table and before WAL.
 fn prepare(db: &Connection) -> rusqlite::Result<()> {
-    db.busy_timeout(BUSY)?;
     db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: a commit that returned survives power loss; what follows from it (acknowledged, read on) may happen.
@@ -137,6 +154,10 @@ fn create(db: &Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
+fn checkpoint(db: &Connection) -> rusqlite::Result<()> {
+    db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
 /// Opens an existing store to look at it only.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -160,7 +181,11 @@ fn open_mend(path: &Path) -> String {
     let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
         return String::new();
     };
-    if folder.is_dir() {
+    // As SQLite just tried, to hear why.
+    let tried = File::options().write(true).create(true).truncate(false).open(path);
+    if tried.is_err_and(|error| error.kind() == ErrorKind::ReadOnlyFilesystem) {
+        format!("; {} is mounted read-only: `findmnt -T {}`", folder.display(), folder.display())
+    } else if folder.is_dir() {
         format!("; this user needs to be able to write to {}", folder.display())
     } else {
         format!("; make its folder: install -d -o rgwlens -g rgwlens -m 0700 {}", folder.display())

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{CODEC_CONTENTS, CODEC_POINTS, StoreError, checksum, kind_of, open};
+use super::{
+    CODEC_CONTENTS, CODEC_POINTS, StoreError, fragment_checksum, kind_of, open, part_checksum,
+    progress_checksum,
+};
 use crate::{
     follow::Position,
     point::{Point, Tags, TimestampMs},
@@ -17,7 +20,7 @@ const PAGE: i64 = 64;
 /// A connection that only reads. Each call is one short transaction, so that the write-ahead log can be cut.
 #[derive(Debug)]
 pub struct Reader {
-    db: Connection,
+    pub(super) db: Connection,
     path: PathBuf,
 }
 
@@ -72,6 +75,8 @@ pub struct StreamState {
     pub floor_ms: TimestampMs,
     /// What open windows counted.
     pub fragments: Vec<Fragment>,
+    /// Starts of windows of which a fragment is damaged: what it counted is lost.
+    pub damaged_ms: Vec<TimestampMs>,
     /// Admitted buckets.
     pub admitted: Vec<(String, TimestampMs)>,
     /// Numbers of late parts.
@@ -91,12 +96,16 @@ pub struct OutputState {
     pub unsent_parts: u64,
     /// Parts it never got.
     pub gaps: u64,
-    /// Points refused one by one.
+    /// Points refused one by one, ever.
     pub rejected: u64,
+    /// Of these, points that are kept to be looked at, and sent again or dropped.
+    pub quarantined: u64,
     /// Points older than its retention.
     pub expired: u64,
     /// What it complains about.
     pub trouble: String,
+    /// Who else writes to it as this node; empty for nobody.
+    pub other: String,
 }
 
 impl StreamState {
@@ -117,7 +126,7 @@ impl Reader {
     pub fn parts_after(&self, seq: i64, limit: usize) -> Result<Vec<StoredPart>, StoreError> {
         self.parts(
             "SELECT seq, stream, t.tags, kind, start, length, k, codec, crc, blob
-             FROM parts JOIN tag_sets t ON t.id = parts.tags WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+             FROM parts LEFT JOIN tag_sets t ON t.id = parts.tags WHERE seq > ?1 ORDER BY seq LIMIT ?2",
             params![seq, limit as i64],
         )
     }
@@ -150,7 +159,7 @@ impl Reader {
     fn page_in(&self, range: Range, seq: i64) -> Result<Vec<StoredPart>, StoreError> {
         self.parts(
             "SELECT seq, stream, t.tags, kind, start, length, k, codec, crc, blob
-             FROM parts JOIN tag_sets t ON t.id = parts.tags
+             FROM parts LEFT JOIN tag_sets t ON t.id = parts.tags
              WHERE seq > ?1 AND start >= ?3 AND start < ?4 ORDER BY seq LIMIT ?2",
             params![seq, PAGE, range.from_ms, range.until_ms],
         )
@@ -173,24 +182,15 @@ impl Reader {
         let seq = row.get(0).map_err(|error| self.failed(error))?;
         let damaged = || StoreError::DamagedPart { path: self.path.clone(), seq };
         let read = || -> rusqlite::Result<_> {
+            let stream: String = row.get(1)?;
             let tags: String = row.get(2)?;
             let kind: String = row.get(3)?;
             let blob: Vec<u8> = row.get(9)?;
-            Ok((
-                row.get(1)?,
-                tags,
-                kind,
-                row.get(4)?,
-                row.get(5)?,
-                row.get(6)?,
-                row.get(7)?,
-                row.get(8)?,
-                blob,
-            ))
+            Ok((stream, tags, kind, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?, blob))
         };
         let (stream, tags, kind, start_ms, length_ms, k, codec, crc, blob): (_, _, _, _, _, _, i64, i64, _) =
-            read().map_err(|error| self.failed(error))?;
-        if checksum(&blob) != crc {
+            read().map_err(|_| damaged())?;
+        if part_checksum(&kind, &stream, &tags, [start_ms, length_ms, i64::from(k), codec], &blob) != crc {
             return Err(damaged());
         }
         let payload = match (codec, kind_of(&kind)) {
@@ -216,19 +216,34 @@ impl Reader {
 
     /// A stream's progress; `None` for one that the store does not know.
     pub fn stream(&self, name: &str) -> Result<Option<StreamState>, StoreError> {
-        let read = || -> rusqlite::Result<Option<StreamState>> {
+        let damaged = |what: &str| StoreError::Damaged {
+            path: self.path.clone(),
+            error: format!("{what} of the log {name:?} is not as it was written"),
+        };
+        let mut whole = true;
+        let read = |whole: &mut bool| -> rusqlite::Result<Option<StreamState>> {
             // One transaction: the pieces belong together.
             let db = self.db.unchecked_transaction()?;
             let Some(mut stream) = db
                 .query_row(
-                    "SELECT path, position, windows, floor FROM streams WHERE name = ?1",
+                    "SELECT path, position, windows, floor, crc FROM streams WHERE name = ?1",
                     [name],
                     |row| {
+                        let (position, windows): (Option<String>, Option<String>) =
+                            (row.get(1)?, row.get(2)?);
+                        *whole = match (&position, &windows) {
+                            (None, None) => true,
+                            (position, windows) => {
+                                let text = |text: &Option<String>| text.clone().unwrap_or_default();
+                                row.get::<_, Option<i64>>(4)?
+                                    == Some(progress_checksum(&text(position), &text(windows)))
+                            }
+                        };
                         Ok(StreamState {
                             name: name.to_owned(),
                             path: row.get(0)?,
-                            position: parsed(row.get(1)?, 1)?,
-                            windows: parsed(row.get(2)?, 2)?,
+                            position: parsed(position, 1)?,
+                            windows: parsed(windows, 2)?,
                             floor_ms: row.get(3)?,
                             ..StreamState::default()
                         })
@@ -238,7 +253,7 @@ impl Reader {
             else {
                 return Ok(None);
             };
-            stream.fragments = fragments(&db, name)?;
+            (stream.fragments, stream.damaged_ms) = fragments(&db, name)?;
             stream.admitted = db
                 .prepare("SELECT bucket, last FROM admitted WHERE stream = ?1")?
                 .query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -253,7 +268,28 @@ impl Reader {
                 .collect::<Result<_, _>>()?;
             Ok(Some(stream))
         };
-        read().map_err(|error| self.failed(error))
+        match read(&mut whole) {
+            // What does not fit its type is damage, too.
+            _ if !whole => Err(damaged("the position or the state of the windows")),
+            read => read.map_err(|error| self.failed(error)),
+        }
+    }
+
+    /// Tells this store from others.
+    pub fn instance(&self) -> Result<u64, StoreError> {
+        let read = self
+            .db
+            .query_row("SELECT value FROM meta WHERE key = 'instance'", [], |row| row.get::<_, i64>(0));
+        read.map(|instance| instance as u64).map_err(|error| self.failed(error))
+    }
+
+    /// Whether the database is as SQLite makes one: reads all of it, so it takes its time.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let said = self.db.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+        match said.map_err(|error| self.failed(error))? {
+            fine if fine == "ok" => Ok(()),
+            error => Err(StoreError::Damaged { path: self.path.clone(), error }),
+        }
     }
 
     /// Names of all streams that were followed.
@@ -273,7 +309,8 @@ impl Reader {
             self.db
                 .prepare(
                     "SELECT name, seq, required, (SELECT count(*) FROM parts WHERE parts.seq > outputs.seq),
-                            gaps, rejected, expired, trouble
+                            gaps, rejected, expired, trouble,
+                            (SELECT count(*) FROM quarantine WHERE output = outputs.name), other
                      FROM outputs ORDER BY name",
                 )?
                 .query_map([], |row| {
@@ -286,6 +323,8 @@ impl Reader {
                         rejected: row.get::<_, i64>(5)? as u64,
                         expired: row.get::<_, i64>(6)? as u64,
                         trouble: row.get(7)?,
+                        quarantined: row.get::<_, i64>(8)? as u64,
+                        other: row.get(9)?,
                     })
                 })?
                 .collect()
@@ -298,36 +337,40 @@ impl Reader {
         super::prune::used_bytes(&self.db).map_err(|error| self.failed(error))
     }
 
-    fn failed(&self, error: rusqlite::Error) -> StoreError {
+    pub(super) fn failed(&self, error: rusqlite::Error) -> StoreError {
         StoreError::of(&self.path, error)
     }
 }
 
-fn fragments(db: &Connection, stream: &str) -> rusqlite::Result<Vec<Fragment>> {
+/// The fragments of a stream, and the starts of windows that lack some, since they are damaged: the others are good.
+fn fragments(db: &Connection, stream: &str) -> rusqlite::Result<(Vec<Fragment>, Vec<TimestampMs>)> {
     let mut statement = db.prepare(
         "SELECT kind, start, length, late_until, crc, blob FROM fragments WHERE stream = ?1 ORDER BY id",
     )?;
     let mut rows = statement.query([stream])?;
-    let mut fragments = Vec::new();
+    let (mut fragments, mut damaged) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
-        let kind: String = row.get(0)?;
-        let blob: Vec<u8> = row.get(5)?;
-        let damaged = || {
-            let cause = "a fragment of an open window has a wrong checksum or is not readable";
-            rusqlite::Error::FromSqlConversionFailure(5, rusqlite::types::Type::Blob, cause.into())
-        };
-        if checksum(&blob) != row.get::<_, i64>(4)? {
-            return Err(damaged());
+        match fragment(row, stream) {
+            Some(fragment) => fragments.push(fragment),
+            None => damaged.push(row.get(1).unwrap_or_default()),
         }
-        let window = OpenWindow {
-            kind: kind_of(&kind).ok_or_else(damaged)?,
-            start_ms: row.get(1)?,
-            length_ms: row.get(2)?,
-            late_until_ms: row.get(3)?,
-        };
-        fragments.push(Fragment { window, contents: Contents::decode(&blob).map_err(|_| damaged())? });
     }
-    Ok(fragments)
+    damaged.sort_unstable();
+    damaged.dedup();
+    Ok((fragments, damaged))
+}
+
+/// `None` for a damaged one.
+fn fragment(row: &rusqlite::Row<'_>, stream: &str) -> Option<Fragment> {
+    let kind: String = row.get(0).ok()?;
+    let (start_ms, length_ms, late_until_ms) = (row.get(1).ok()?, row.get(2).ok()?, row.get(3).ok()?);
+    let blob: Vec<u8> = row.get(5).ok()?;
+    let crc = fragment_checksum(&kind, stream, start_ms, length_ms, late_until_ms, &blob);
+    if row.get::<_, i64>(4).ok()? != crc {
+        return None;
+    }
+    let window = OpenWindow { kind: kind_of(&kind)?, start_ms, length_ms, late_until_ms };
+    Some(Fragment { window, contents: Contents::decode(&blob).ok()? })
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(

@@ -12,6 +12,8 @@ CREATE TABLE streams (
     path     TEXT NOT NULL,
     position TEXT,
     windows  TEXT,
+    -- Checksum of both.
+    crc      INTEGER,
     -- Windows before this are pruned: milliseconds.
     floor    INTEGER NOT NULL DEFAULT (-9223372036854775808)
 ) WITHOUT ROWID;
@@ -71,16 +73,18 @@ CREATE TABLE outputs (
     name     TEXT PRIMARY KEY,
     seq      INTEGER NOT NULL,
     required INTEGER NOT NULL,
-    -- Parts it never got, since they were pruned before.
+    -- Parts it never got, since they were pruned before, or damaged.
     gaps     INTEGER NOT NULL DEFAULT 0,
     -- Points the server refused one by one, and points older than its retention.
     rejected INTEGER NOT NULL DEFAULT 0,
     expired  INTEGER NOT NULL DEFAULT 0,
     -- What it last complained about, empty when all is well.
-    trouble  TEXT NOT NULL DEFAULT ''
+    trouble  TEXT NOT NULL DEFAULT '',
+    -- Who else writes to it as this node, empty for nobody.
+    other    TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 
--- Points that a server refused, for an operator to look at.
+-- Points that a server refused, for an operator to look at, to send again or to drop.
 CREATE TABLE quarantine (
     id     INTEGER PRIMARY KEY AUTOINCREMENT,
     output TEXT NOT NULL,
@@ -88,3 +92,4 @@ CREATE TABLE quarantine (
     line   TEXT NOT NULL,
     reason TEXT NOT NULL
 );
+CREATE INDEX quarantine_output ON quarantine (output);

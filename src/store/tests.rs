@@ -442,3 +442,155 @@ fn a_log_keeps_its_name_once_it_was_read() {
     assert!(matches!(error, StoreError::Rebound { .. }), "{error}");
     fixture.store.bind(&fixture.stream, "/var/log/nginx/access.log").unwrap();
 }
+
+#[test]
+fn s5_refused_points_are_listed_settled_and_dropped() {
+    let mut fixture = fixture();
+    for output in ["a", "b"] {
+        fixture.store.add_output(output, true).unwrap();
+        let rejected = (0..3).map(|n| (format!("m{n} x=1i 1"), "no".to_owned())).collect();
+        let ack = Acknowledgement { seq: 1, rejected, ..Acknowledgement::default() };
+        fixture.store.acknowledge(&[(output.into(), ack)]).unwrap();
+    }
+    let reader = fixture.reader();
+    let of = |output: &str| Which { output: Some(output.into()), ids: Vec::new() };
+    let with = |ids: &[i64]| Which { output: None, ids: ids.to_vec() };
+    let ids = |which: &Which, after, limit| -> Vec<i64> {
+        reader.quarantined(which, after, limit).unwrap().iter().map(|point| point.id).collect()
+    };
+    assert_eq!(ids(&Which::default(), 0, 100), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(ids(&Which::default(), 2, 2), [3, 4]);
+    assert_eq!((ids(&of("b"), 0, 100), ids(&with(&[2, 6, 9]), 0, 100)), (vec![4, 5, 6], vec![2, 6]));
+    fixture.store.settle(&[1, 2], &[(3, "still no".into())]).unwrap();
+    let left = reader.quarantined(&of("a"), 0, 100).unwrap();
+    assert_eq!((left.len(), left[0].id, left[0].reason.as_str()), (1, 3, "still no"));
+    let state = &reader.outputs().unwrap()[0];
+    assert_eq!((state.rejected, state.quarantined), (3, 1), "what was refused was refused");
+    assert_eq!(fixture.store.release(&Which { output: Some("a".into()), ids: vec![4] }).unwrap(), 0);
+    assert_eq!(fixture.store.release(&with(&[4])).unwrap(), 1);
+    assert_eq!(fixture.store.release(&of("b")).unwrap(), 2);
+    assert_eq!(reader.count_quarantined(&Which::default()).unwrap(), 1);
+}
+
+/// What of a store has checksums, as it is read.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    parts: Vec<super::StoredPart>,
+    position: Option<Position>,
+    fragments: Vec<crate::stats::Fragment>,
+    windows: Option<crate::stats::WindowsState>,
+}
+
+/// `None` where damage was noticed.
+fn look(path: &std::path::Path) -> Option<Seen> {
+    let store = Store::open(path).ok()?;
+    if store.was_lost() {
+        return None;
+    }
+    let reader = Reader::open(path).ok()?;
+    reader.check().ok()?;
+    let stream = reader.stream("access").ok()??;
+    reader.outputs().ok()?;
+    let parts = reader.parts_after(0, 1000).ok()?;
+    if !stream.damaged_ms.is_empty() {
+        return None;
+    }
+    let super::StreamState { position, fragments, windows, .. } = stream;
+    Some(Seen { parts, position, fragments, windows })
+}
+
+/// Cut, zeroed and flipped everywhere: it is either as it was, or it is said that it is not, and nothing panics.
+#[test]
+fn d4_damage_anywhere_is_noticed() {
+    let mut fixture = fixture();
+    fixture.store.add_output("influx", true).unwrap();
+    drop(fixture.store.lock().unwrap());
+    let mut windows = windows();
+    for second in 0..20 {
+        record(&mut windows, 1_000_000 + second * 700, "b");
+        let parts = windows.close_due();
+        fixture.commit(&mut windows, parts);
+    }
+    let path = fixture.path.clone();
+    drop(fixture.store);
+    let whole = std::fs::read(&path).unwrap();
+    let seen = look(&path).expect("nothing is wrong yet");
+    assert!(!seen.parts.is_empty() && !seen.fragments.is_empty() && seen.position.is_some());
+    let (mut damaged, mut noticed) = (0, 0);
+    let mut check = |bytes: &[u8], what: String| {
+        for beside in ["rgwlens.db-wal", "rgwlens.db-shm"] {
+            let _ = std::fs::remove_file(path.with_file_name(beside));
+        }
+        std::fs::write(&path, bytes).unwrap();
+        damaged += 1;
+        match look(&path) {
+            None => noticed += 1,
+            Some(found) => assert_eq!(found, seen, "{what}"),
+        }
+    };
+    for end in (0..whole.len()).step_by(4096 + 512) {
+        check(&whole[..end], format!("cut at {end}"));
+    }
+    for sector in (0..whole.len()).step_by(512) {
+        let mut zeroed = whole.clone();
+        zeroed[sector..sector + 512].fill(0);
+        check(&zeroed, format!("zeroed at {sector}"));
+    }
+    for at in (0..whole.len()).step_by(509) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1 << (at % 8);
+        check(&flipped, format!("flipped at {at}"));
+    }
+    assert!(noticed * 10 > damaged, "only {noticed} of {damaged}");
+}
+
+#[test]
+fn d4_a_position_that_is_not_as_written_is_not_gone_by() {
+    let mut fixture = fixture();
+    let mut windows = windows();
+    record(&mut windows, 1_000_000, "b");
+    fixture.commit(&mut windows, Vec::new());
+    fixture
+        .store
+        .db
+        .execute("UPDATE streams SET windows = replace(windows, '1000000', '1000001')", [])
+        .unwrap();
+    let error = fixture.reader().stream("access").unwrap_err();
+    assert!(matches!(&error, StoreError::Damaged { error, .. } if error.contains("\"access\"")), "{error}");
+    assert!(!error.may_pass());
+}
+
+#[test]
+fn d6_a_damaged_fragment_does_not_take_the_others_with_it() {
+    let mut fixture = fixture();
+    let mut windows = windows();
+    for second in 0..2 {
+        record(&mut windows, 1_000_000 + second * 500, "b");
+        fixture.commit(&mut windows, Vec::new());
+    }
+    let before = fixture.reader().stream("access").unwrap().unwrap();
+    assert_eq!((before.fragments.len(), before.damaged_ms.len()), (4, 0));
+    let flip = "UPDATE fragments SET start = start + 1000 WHERE id = (SELECT min(id) FROM fragments WHERE kind = 'node')";
+    fixture.store.db.execute(flip, []).unwrap();
+    let stored = fixture.reader().stream("access").unwrap().unwrap();
+    assert_eq!((stored.fragments.len(), stored.damaged_ms.as_slice()), (3, &[1_001_000][..]));
+    let mut after = self::windows();
+    after.restore(stored.windows.unwrap(), stored.fragments, stored.late_numbers, |_| "other");
+    assert_eq!(after.write_off(), 1);
+    let totals = after.totals();
+    assert!(totals.conserved());
+    assert_eq!((totals.lines, totals.counted, totals.rejected), (2, 1, 1));
+    assert_eq!(totals.counted, totals.closed + after.open_requests());
+    assert_eq!(after.write_off(), 0, "once");
+}
+
+#[test]
+fn d5_a_store_that_is_gone_is_not_a_first_one() {
+    let fixture = fixture();
+    assert!(!fixture.store.was_lost());
+    drop(fixture.store.lock().unwrap());
+    assert!(!Store::open(&fixture.path).unwrap().was_lost());
+    std::fs::remove_file(&fixture.path).unwrap();
+    assert!(Store::open(&fixture.path).unwrap().was_lost());
+    assert!(!Store::open(&fixture.path).unwrap().was_lost());
+}

@@ -21,6 +21,11 @@ impl Process {
         assert!(kill.is_ok(), "this test needs kill: apt-get install procps");
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its exit status, if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("our own child")

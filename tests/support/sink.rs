@@ -1,4 +1,4 @@
-//! A server that takes all points and remembers them, as they came.
+//! A server that takes all points and remembers them, as they came. It answers no questions.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -39,7 +39,7 @@ impl Sink {
 fn serve(connection: TcpStream, lines: &Mutex<Vec<String>>) -> Option<()> {
     let mut reader = BufReader::new(connection.try_clone().ok()?);
     loop {
-        let mut length = 0;
+        let (mut length, mut writes) = (0, false);
         let mut header = String::new();
         loop {
             header.clear();
@@ -49,12 +49,17 @@ fn serve(connection: TcpStream, lines: &Mutex<Vec<String>>) -> Option<()> {
             if header.trim_end().is_empty() {
                 break;
             }
+            writes |= header.starts_with("POST /write");
             if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
                 length = value.trim().parse().ok()?;
             }
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
+        if !writes {
+            (&connection).write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").ok()?;
+            continue;
+        }
         // Before the answer: what was acknowledged can be seen.
         let body = String::from_utf8(body).expect("line protocol is UTF-8: the output has gzip off");
         lines.lock().unwrap_or_else(PoisonError::into_inner).extend(body.lines().map(str::to_owned));

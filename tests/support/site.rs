@@ -106,15 +106,16 @@ impl Site {
 
     /// Starts the daemon, and does not wait for anything: it may not even handle signals yet.
     pub fn run(&self) -> Process {
-        let log = File::options().create(true).append(true).open(self.path("daemon.log")).expect("a log");
         let mut command = program();
-        command
-            .arg("--config")
-            .arg(self.config())
-            .arg("run")
-            .stdout(log.try_clone().expect("a handle"))
-            .stderr(log);
-        Process::start(&mut command).expect("the program starts")
+        command.arg("--config").arg(self.config()).arg("run");
+        self.spawn(&mut command)
+    }
+
+    /// Starts a command that becomes the daemon.
+    pub fn spawn(&self, command: &mut Command) -> Process {
+        let log = File::options().create(true).append(true).open(self.path("daemon.log")).expect("a log");
+        command.stdout(log.try_clone().expect("a handle")).stderr(log);
+        Process::start(command).expect("the program starts")
     }
 
     /// Starts the daemon, and waits until it follows the log.

@@ -1,6 +1,6 @@
 //! InfluxDB 1: InfluxQL at `/query`.
 
-use super::{Found, History, HistoryError, LINE_MEASUREMENTS, Range};
+use super::{Found, History, HistoryError, LINE_MEASUREMENTS, Other, Range, Writer};
 use crate::{
     influx::{
         Kind,
@@ -69,6 +69,25 @@ pub(super) async fn lines(
         }
     }
     Ok(lines)
+}
+
+pub(super) async fn other_writer(
+    history: &History<'_>,
+    writer: &Writer,
+    since_ms: TimestampMs,
+) -> Result<Option<Other>, HistoryError> {
+    let from = source(history, policy_of(history), "rgwlens");
+    let query = format!(
+        r#"SELECT "instance" FROM {from} WHERE {} AND "instance" != {} AND time >= {since_ms}ms ORDER BY time DESC LIMIT 1"#,
+        are(writer.tags()),
+        influxql_string(&writer.instance)
+    );
+    let series = ask(history, query).await?;
+    let row = series.first().and_then(|series| series.values.first());
+    Ok(row.and_then(|row| {
+        let [time, Value::String(instance)] = row.as_slice() else { return None };
+        Some(Other { instance: instance.clone(), time_ms: time.as_i64()? })
+    }))
 }
 
 pub(super) async fn delete(
@@ -175,9 +194,11 @@ async fn ask(history: &History<'_>, statements: String) -> Result<Vec<Series>, H
 }
 
 fn filter(range: &Range) -> String {
-    let tags =
-        range.tags().map(|(key, value)| format!("{} = {}", influxql_name(key), influxql_string(&value)));
-    format!("{} AND time >= {}ms AND time < {}ms", tags.join(" AND "), range.from_ms, range.to_ms)
+    format!("{} AND time >= {}ms AND time < {}ms", are(range.tags()), range.from_ms, range.to_ms)
+}
+
+fn are<const N: usize>(tags: [(&str, String); N]) -> String {
+    tags.map(|(key, value)| format!("{} = {}", influxql_name(key), influxql_string(&value))).join(" AND ")
 }
 
 /// A measurement, in a policy other than the default if one is named.

@@ -2,7 +2,7 @@
 //!
 //! Source: InfluxDB 2's API reference and annotated CSV specification.
 
-use super::{Found, History, HistoryError, LINE_MEASUREMENTS, Range, rfc3339};
+use super::{Found, History, HistoryError, LINE_MEASUREMENTS, Other, Range, Writer, rfc3339};
 use crate::{
     influx::{
         client::Request,
@@ -57,6 +57,31 @@ pub(super) async fn lines(
     Ok(lines)
 }
 
+pub(super) async fn other_writer(
+    history: &History<'_>,
+    org: &str,
+    bucket: &str,
+    writer: &Writer,
+    since_ms: TimestampMs,
+) -> Result<Option<Other>, HistoryError> {
+    // Texts only in `_value`: a column of two types cannot be merged.
+    let query = format!(
+        "from(bucket: {})\n  |> range(start: {})\n  |> filter(fn: (r) => r._measurement == \"rgwlens\" and \
+         r._field == \"instance\" and {})\n  |> filter(fn: (r) => r._value != {})\n  \
+         |> keep(columns: [\"_time\", \"_value\"])\n  |> group()\n  |> sort(columns: [\"_time\"], desc: true)\n  \
+         |> limit(n: 1)",
+        flux_string(bucket),
+        rfc3339(since_ms, 0),
+        are(writer.tags()),
+        flux_string(&writer.instance)
+    );
+    let rows = ask(history, org, query).await?;
+    Ok(rows.first().and_then(|row| {
+        let instance = row.get("_value")?.to_owned();
+        Some(Other { instance, time_ms: row.get("_time").and_then(time)? })
+    }))
+}
+
 pub(super) async fn delete(
     history: &History<'_>,
     org: &str,
@@ -86,14 +111,17 @@ pub(super) async fn delete(
 
 /// The start of every query: bucket, range and tags.
 fn select(bucket: &str, range: &Range) -> String {
-    let tags = range.tags().map(|(key, value)| format!("r.{key} == {}", flux_string(&value)));
     format!(
         "from(bucket: {})\n  |> range(start: {}, stop: {})\n  |> filter(fn: (r) => {})",
         flux_string(bucket),
         rfc3339(range.from_ms, 0),
         rfc3339(range.to_ms, 0),
-        tags.join(" and ")
+        are(range.tags())
     )
+}
+
+fn are<const N: usize>(tags: [(&str, String); N]) -> String {
+    tags.map(|(key, value)| format!("r.{key} == {}", flux_string(&value))).join(" and ")
 }
 
 async fn ask(history: &History<'_>, org: &str, flux: String) -> Result<Vec<Row>, HistoryError> {
