@@ -10,6 +10,8 @@ mod health;
 mod ingest;
 mod shared;
 mod signals;
+#[cfg(test)]
+mod tests;
 
 use std::{
     path::PathBuf,
@@ -24,10 +26,11 @@ use tracing::{error, info, warn};
 
 use crate::{
     config::Config,
-    follow::{Clock, SystemClock},
+    follow::{Clock, FollowOptions, SystemClock},
     store::{Keep, RunLock, Store},
 };
 pub use embedded::Embedded;
+use ingest::Job;
 use shared::Shared;
 use signals::{Signal, Signals};
 
@@ -102,6 +105,28 @@ fn reload(file: Option<&std::path::Path>, old: &Config) -> Option<Config> {
     }
 }
 
+/// Everything that threads are going to work on, as the store left it.
+fn prepare(
+    config: &Config,
+    mut store: Store,
+    clock: &Arc<dyn Clock>,
+    pace: fn(&mut FollowOptions),
+) -> anyhow::Result<(Arc<Shared>, Vec<Job>)> {
+    for target in &config.outputs {
+        store.add_output(&target.name, target.required)?;
+    }
+    let names: Vec<&str> = config.outputs.iter().map(|target| target.name.as_str()).collect();
+    for gone in store.keep_outputs(&names)? {
+        warn!(output = %gone, "is not configured any more: its cursor is dropped, and what it lacks with it");
+    }
+    let shared = Arc::new(Shared::new(store, config.logs.len()));
+    let jobs = config.logs.iter().enumerate();
+    let jobs = jobs
+        .map(|(number, log)| Job::prepare(config, log, number, &shared, clock, pace))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    Ok((shared, jobs))
+}
+
 /// What runs between a start and a stop.
 struct Daemon {
     shared: Arc<Shared>,
@@ -112,23 +137,10 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(config: &Config, mut store: Store, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
-        for target in &config.outputs {
-            store.add_output(&target.name, target.required)?;
-        }
-        let names: Vec<&str> = config.outputs.iter().map(|target| target.name.as_str()).collect();
-        for gone in store.keep_outputs(&names)? {
-            warn!(output = %gone, "is not configured any more: its cursor is dropped, and what it lacks with it");
-        }
+    fn start(config: &Config, store: Store, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
         let health = health::Health::new(config, &store);
-        let shared = Arc::new(Shared::new(store, config.logs.len()));
         // Before any thread: a log that cannot be followed is a start that fails, with the reason.
-        let jobs = config
-            .logs
-            .iter()
-            .enumerate()
-            .map(|(number, log)| ingest::Job::prepare(config, log, number, &shared, clock))
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        let (shared, jobs) = prepare(config, store, clock, |_| {})?;
         let delivery = delivery::start(config, &shared)?;
         let ingest = jobs
             .into_iter()
