@@ -48,7 +48,6 @@ pub struct WindowsState {
     /// Greatest event time seen, within reason.
     pub watermark_ms: Option<TimestampMs>,
     last_ms: Option<TimestampMs>,
-    last_ahead: bool,
     pending: Vec<(String, u64)>,
     /// Totals of the stream.
     pub totals: Totals,
@@ -69,8 +68,6 @@ pub struct Windows {
     watermark_ms: Option<TimestampMs>,
     /// Time of the last line that was counted: rejected lines are booked there.
     last_ms: Option<TimestampMs>,
-    /// That line was from a future that the wall clock did not believe in.
-    last_ahead: bool,
     /// Rejected lines before the first that was counted.
     pending: Vec<(&'static str, u64)>,
     /// Lines in a row beyond a jump without a wall clock, and the earliest of them.
@@ -107,7 +104,6 @@ impl Windows {
             admission,
             watermark_ms: None,
             last_ms: None,
-            last_ahead: false,
             pending: Vec::new(),
             jump: None,
             first_ms: None,
@@ -158,7 +154,6 @@ impl Windows {
             self.bound_late();
         }
         self.last_ms = Some(time_ms);
-        self.last_ahead = ahead;
         if !ahead {
             self.observe(time_ms, now_ms.is_some());
         }
@@ -264,7 +259,6 @@ impl Windows {
         WindowsState {
             watermark_ms: self.watermark_ms,
             last_ms: self.last_ms,
-            last_ahead: self.last_ahead,
             pending: self.pending.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
             totals: self.totals,
             first_ms: self.first_ms,
@@ -289,7 +283,6 @@ impl Windows {
     ) {
         self.watermark_ms = state.watermark_ms;
         self.last_ms = state.last_ms;
-        self.last_ahead = state.last_ahead;
         let known = |reason: &str| if reason == EXPIRED { EXPIRED } else { known(reason) };
         self.pending = state.pending.iter().map(|(reason, count)| (known(reason), *count)).collect();
         self.totals = state.totals;
@@ -437,14 +430,16 @@ impl Windows {
     /// part can be made of it any more. Where there is neither, they wait for the next line.
     #[cold]
     fn book_pending(&mut self) {
-        let bookable = |(time_ms, ahead)| {
+        // The last line may be from a future that the wall clock does not believe in, or no more: not to be waited for.
+        let believed_ms = self.watermark_ms.filter(|_| self.instance.is_some());
+        let believed_ms = believed_ms.map_or(TimestampMs::MAX, |watermark| watermark + CLOCK_SKEW_MS);
+        let bookable = |time_ms| {
             let start_ms = self.node.start_of(time_ms);
-            let place = self.node.place(start_ms, ahead);
+            let place = self.node.place(start_ms, time_ms > believed_ms);
             let kept = self.bucket.start_of(time_ms) >= self.floor_ms && place != Place::Nowhere;
             kept.then_some((start_ms, place))
         };
-        let last = self.last_ms.map(|last| (last, self.last_ahead));
-        let times = [last, self.watermark_ms.filter(|_| last.is_some()).map(|watermark| (watermark, false))];
+        let times = [self.last_ms, self.watermark_ms.filter(|_| self.last_ms.is_some())];
         let Some((start_ms, place)) = times.into_iter().flatten().find_map(bookable) else { return };
         let tally = self.node.window(start_ms, place, self.watermark_ms).tally();
         for (reason, lines) in self.pending.drain(..) {
