@@ -106,8 +106,12 @@ impl Site {
 
     /// Starts the daemon, and does not wait for anything: it may not even handle signals yet.
     pub fn run(&self) -> Process {
+        self.run_by(program())
+    }
+
+    /// The same, started by a command that ends with the program.
+    pub fn run_by(&self, mut command: Command) -> Process {
         let log = File::options().create(true).append(true).open(self.path("daemon.log")).expect("a log");
-        let mut command = program();
         command
             .arg("--config")
             .arg(self.config())
