@@ -19,7 +19,7 @@ use crate::{
     config::Config,
     influx::{
         Batch, Client, Target,
-        sender::{Backoff, RejectedLine, Sender, random},
+        sender::{Backoff, RejectedLine, Sender, Transport, random},
     },
     store::{Acknowledgement, Reader, StoreError},
 };
@@ -41,7 +41,8 @@ pub(super) fn start(config: &Config, shared: &Arc<Shared>) -> anyhow::Result<Joi
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut outputs, mut watched) = (Vec::new(), Vec::new());
     for target in &config.outputs {
-        outputs.push(Output::new(target, config, shared)?);
+        let client = Client::new(target.clone()).with_context(|| format!("output {:?}", target.name))?;
+        outputs.push(Output::new(target, Sender::new(client), config, shared)?);
         watched.extend(others::of(target, config, shared));
     }
     let shared = Arc::clone(shared);
@@ -74,9 +75,9 @@ async fn until_stopped(mut outputs: JoinSet<()>, mut stop: watch::Receiver<bool>
 }
 
 /// One output.
-struct Output {
+pub(super) struct Output<T> {
     target: Target,
-    sender: Sender<Client>,
+    sender: Sender<T>,
     store: PathBuf,
     event_fields: Vec<String>,
     shared: Arc<Shared>,
@@ -89,16 +90,20 @@ struct Output {
     troubled: bool,
 }
 
-impl Output {
-    fn new(target: &Target, config: &Config, shared: &Arc<Shared>) -> anyhow::Result<Self> {
+impl<T: Transport> Output<T> {
+    pub(super) fn new(
+        target: &Target,
+        sender: Sender<T>,
+        config: &Config,
+        shared: &Arc<Shared>,
+    ) -> Result<Self, StoreError> {
         let store = config.store.path.clone();
         let reader = Reader::open(&store)?;
         let known = reader.outputs()?.into_iter().find(|output| output.name == target.name);
         let (before_oldest, _) = reader.bounds()?;
-        let client = Client::new(target.clone()).with_context(|| format!("output {:?}", target.name))?;
         Ok(Self {
             target: target.clone(),
-            sender: Sender::new(client),
+            sender,
             store,
             event_fields: config.settings.events.fields.clone(),
             shared: Arc::clone(shared),
@@ -123,7 +128,7 @@ impl Output {
     }
 
     /// Sends the next parts. `false` when there are none; an error is how long to wait before the next try.
-    async fn deliver(&mut self) -> Result<bool, Duration> {
+    pub(super) async fn deliver(&mut self) -> Result<bool, Duration> {
         let (batch, seq) = match self.read() {
             Ok(read) => read,
             Err(StoreError::DamagedPart { seq, path }) => {

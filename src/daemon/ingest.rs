@@ -35,19 +35,20 @@ const NAP: Duration = Duration::from_millis(250);
 
 /// A log that is ready to be followed.
 pub(super) struct Job {
-    follower: Follower,
-    counter: Counter,
-    sink: StoreSink,
+    pub(super) follower: Follower,
+    pub(super) counter: Counter,
+    pub(super) sink: StoreSink,
 }
 
 impl Job {
-    /// Goes on where the store says, or begins.
+    /// Goes on where the store says, or begins. `pace` may change how often it looks.
     pub(super) fn prepare(
         config: &Config,
         log: &LogConfig,
         number: usize,
         shared: &Arc<Shared>,
         clock: &Arc<dyn Clock>,
+        pace: fn(&mut FollowOptions),
     ) -> anyhow::Result<Self> {
         let format: LogFormat =
             log.format.parse().with_context(|| format!("the format of log {:?}", log.name))?;
@@ -74,6 +75,7 @@ impl Job {
         options.clock = Arc::clone(clock);
         options.max_line = log.max_line;
         options.olddir = log.olddir.clone();
+        pace(&mut options);
         let follower = Follower::open(options)?;
         let counter = Counter::new(format, config.classifier.clone(), slow, windows);
         let sink = StoreSink {
@@ -82,7 +84,8 @@ impl Job {
             stream,
             sync_source: log.sync_source,
             staged: Commit::default(),
-            committed: Instant::now(),
+            clock: Arc::clone(clock),
+            committed: clock.monotonic(),
             committed_state: WindowsState::default(),
             known,
         };
@@ -135,7 +138,7 @@ pub(super) fn restore(windows: &mut Windows, stored: StreamState, log: &str) {
 }
 
 /// Commits what the pipeline counted, with the position it was counted up to.
-struct StoreSink {
+pub(super) struct StoreSink {
     shared: Arc<Shared>,
     /// The log's number among those followed.
     number: usize,
@@ -143,7 +146,9 @@ struct StoreSink {
     sync_source: bool,
     /// What a commit that failed would have written, and what came since.
     staged: Commit,
-    committed: Instant,
+    clock: Arc<dyn Clock>,
+    /// When, by the clock that never goes back.
+    committed: Duration,
     committed_state: WindowsState,
     /// The database itself has a position of this log.
     known: bool,
@@ -184,7 +189,7 @@ impl Sink<Follower> for StoreSink {
 impl StoreSink {
     /// Something happened, and the last commit is a while ago; or it is a long while ago.
     fn is_time(&self, windows: &Windows) -> bool {
-        let age = self.committed.elapsed();
+        let age = self.clock.monotonic().saturating_sub(self.committed);
         let news = || windows.totals() != self.committed_state.totals || self.shared.has_acknowledgements();
         age >= IDLE_COMMIT || age >= COMMIT && news()
     }
@@ -236,7 +241,7 @@ impl StoreSink {
             return Err(error);
         }
         let staged = std::mem::take(&mut self.staged);
-        self.committed = Instant::now();
+        self.committed = self.clock.monotonic();
         self.committed_state = staged.windows;
         if !staged.parts.is_empty() {
             self.shared.committed();

@@ -12,6 +12,8 @@ mod others;
 mod retired;
 mod shared;
 mod signals;
+#[cfg(test)]
+mod tests;
 
 use std::{
     path::PathBuf,
@@ -26,10 +28,11 @@ use tracing::{error, info, warn};
 
 use crate::{
     config::Config,
-    follow::{Clock, SystemClock},
+    follow::{Clock, FollowOptions, SystemClock},
     store::{Keep, RunLock, Store},
 };
 pub use embedded::Embedded;
+use ingest::Job;
 use shared::Shared;
 use signals::{Signal, Signals};
 
@@ -111,6 +114,24 @@ fn reload(file: Option<&std::path::Path>, old: &Config) -> Option<Config> {
     }
 }
 
+/// Everything that threads are going to work on, as the store left it.
+fn prepare(
+    config: &Config,
+    mut store: Store,
+    clock: &Arc<dyn Clock>,
+    pace: fn(&mut FollowOptions),
+) -> anyhow::Result<(Arc<Shared>, Vec<Job>)> {
+    for target in &config.outputs {
+        store.add_output(&target.name, target.required)?;
+    }
+    let shared = Arc::new(Shared::new(store, config.logs.len()));
+    let jobs = config.logs.iter().enumerate();
+    let jobs = jobs
+        .map(|(number, log)| Job::prepare(config, log, number, &shared, clock, pace))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    Ok((shared, jobs))
+}
+
 /// What runs between a start and a stop.
 struct Daemon {
     shared: Arc<Shared>,
@@ -121,19 +142,10 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(config: &Config, mut store: Store, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
-        for target in &config.outputs {
-            store.add_output(&target.name, target.required)?;
-        }
+    fn start(config: &Config, store: Store, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
         let health = health::Health::new(config, &store);
-        let shared = Arc::new(Shared::new(store, config.logs.len()));
         // Before any thread: a log that cannot be followed is a start that fails, with the reason.
-        let jobs = config
-            .logs
-            .iter()
-            .enumerate()
-            .map(|(number, log)| ingest::Job::prepare(config, log, number, &shared, clock))
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        let (shared, jobs) = prepare(config, store, clock, |_| {})?;
         let delivery = delivery::start(config, &shared)?;
         let keep = Keep { age: config.store.keep, bytes: config.store.max_bytes };
         let mut daemon = Self { shared, ingest: Vec::new(), delivery, keep, health };
@@ -217,40 +229,5 @@ impl Daemon {
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         warn!("cannot notify the service manager: {error}");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::{Acknowledgement, Reader};
-
-    /// A configuration in this folder with one log and one output, where nobody answers.
-    fn config(folder: &std::path::Path, log: &str, output: &str) -> Config {
-        let folder = folder.display();
-        let text = format!(
-            "node = \"gw1\"\n[store]\npath = \"{folder}/store.db\"\n[[log]]\npath = \"{folder}/{log}\"\n\
-             [[output]]\nname = \"{output}\"\nkind = \"influxdb1\"\nurl = \"http://127.0.0.1:9\"\ndatabase = \"rgw\"\n"
-        );
-        Config::from_toml(&text).unwrap()
-    }
-
-    #[test]
-    fn a_configuration_that_does_not_start_takes_no_output_away() {
-        let folder = tempfile::tempdir().unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let good = config(folder.path(), "access.log", "old");
-        let mut store =
-            Daemon::start(&good, Store::open(&good.store.path).unwrap(), &clock).unwrap().stop().unwrap();
-        let seen = Acknowledgement { seq: 7, ..Acknowledgement::default() };
-        store.acknowledge(&[("old".into(), seen)]).unwrap();
-        std::fs::create_dir(folder.path().join("folder")).unwrap();
-        let bad = config(folder.path(), "folder", "new");
-        assert!(Daemon::start(&bad, store, &clock).is_err());
-        let cursors = |path| -> Vec<(String, i64)> {
-            let outputs = Reader::open(path).unwrap().outputs().unwrap();
-            outputs.into_iter().filter(|o| o.name != "new").map(|o| (o.name, o.seq)).collect()
-        };
-        assert_eq!(cursors(&good.store.path), [("old".to_owned(), 7)]);
     }
 }

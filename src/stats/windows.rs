@@ -443,9 +443,12 @@ impl Windows {
     /// part can be made of it any more. Where there is neither, they wait for the next line.
     #[cold]
     fn book_pending(&mut self) {
+        // The last line may be from a future that the wall clock does not believe in, or no more: not to be waited for.
+        let believed_ms = self.watermark_ms.filter(|_| self.instance.is_some());
+        let believed_ms = believed_ms.map_or(TimestampMs::MAX, |watermark| watermark + CLOCK_SKEW_MS);
         let bookable = |time_ms| {
             let start_ms = self.node.start_of(time_ms);
-            let place = self.node.place(start_ms, false);
+            let place = self.node.place(start_ms, time_ms > believed_ms);
             let kept = self.bucket.start_of(time_ms) >= self.floor_ms && place != Place::Nowhere;
             kept.then_some((start_ms, place))
         };

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test is a crate of its own and uses a part of this")]
 
 pub mod corpus;
+pub mod durable;
 #[cfg(feature = "cli")]
 pub mod influx;
 pub mod nginx;

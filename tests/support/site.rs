@@ -106,9 +106,12 @@ impl Site {
 
     /// Starts the daemon, and does not wait for anything: it may not even handle signals yet.
     pub fn run(&self) -> Process {
-        let mut command = program();
-        command.arg("--config").arg(self.config()).arg("run");
-        self.spawn(&mut command)
+        self.run_by(program())
+    }
+
+    /// The same, started by a command that ends with the program.
+    pub fn run_by(&self, mut command: Command) -> Process {
+        self.spawn(command.arg("--config").arg(self.config()).arg("run"))
     }
 
     /// Starts a command that becomes the daemon.

@@ -72,14 +72,18 @@ impl Follower {
         if waits || (found.is_empty() && !live) {
             return false;
         }
-        let from = match found.iter().map(|(there, _)| there.place).min() {
-            Some(place) => place.div_ceil(2),
-            None => {
-                let modified = position.files.iter().map(|file| file.modified_ns).max();
-                let looked =
-                    (position.read_at_ms != 0).then(|| position.read_at_ms.saturating_mul(1_000_000));
-                modified.or(looked).map_or(scan.files.len() - 1, |seen| scan.first_newer(seen))
-            }
+        let by_time = || {
+            let modified = position.files.iter().map(|file| file.modified_ns).max();
+            let looked = (position.read_at_ms != 0).then(|| position.read_at_ms.saturating_mul(1_000_000));
+            modified.or(looked).map_or(scan.files.len() - 1, |seen| scan.first_newer(seen))
+        };
+        // An inode alone does not say that nothing came between: the file may have been copied and truncated meanwhile.
+        let by_content = found.len() == position.files.len()
+            || found.iter().any(|(there, _)| there.reader.position().offset > 0);
+        let from = match found.iter().map(|(there, _)| there.place.div_ceil(2)).min() {
+            Some(place) if by_content => place,
+            Some(place) => place.min(by_time()),
+            None => by_time(),
         };
         let taken: Vec<FileId> = found.iter().map(|(there, _)| there.reader.id()).collect();
         let (mut readers, mut done) = (Vec::new(), Vec::new());

@@ -252,6 +252,24 @@ fn r8_copytruncate_while_down() {
     world.assert_conserved();
 }
 
+/// What was read last is deleted, and what came after it was never committed: nothing but its time says that the copy
+/// is new.
+#[test]
+fn r8_copytruncate_of_what_was_not_committed() {
+    let mut world = World::running(Naming::Number);
+    world.copytruncate();
+    world.read();
+    world.commit();
+    fs::remove_file(world.rotated(1)).unwrap();
+    world.write(2);
+    world.read();
+    world.copytruncate();
+    world.restart();
+    world.write(1);
+    world.settle();
+    world.assert_delivered(&world.written.clone());
+}
+
 #[test]
 fn r8_truncated_without_a_copy() {
     let mut world = World::running(Naming::Number);

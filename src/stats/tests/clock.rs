@@ -179,6 +179,24 @@ fn a_line_far_ahead_is_a_part_soon_and_leaves_its_window_alone() {
     assert_eq!(identities(&finish(windows, parts)), expected);
 }
 
+/// It is booked with the line before it, and must not wait a year for that.
+#[test]
+fn a_line_rejected_after_one_far_ahead_is_in_its_part() {
+    let mut windows = settled();
+    let now_ms = START_MS + 100_000;
+    record(&mut windows, START_MS + YEAR_MS, now_ms);
+    let mut store = Store::default();
+    store.commit(&mut Vec::new(), &mut windows);
+    let mut windows = store.open(&Settings::default());
+    windows.reject("syntax");
+    windows.advance(now_ms);
+    windows.advance(now_ms + 15_000);
+    let parts = windows.close_due();
+    let year = YEAR_MS / 1000;
+    assert_eq!(identities(&parts), [(Node, year, 10, 1), (Bucket, year, 60, 1)]);
+    assert!(windows.open().is_empty(), "{:?}", windows.open());
+}
+
 #[test]
 fn a_first_line_far_ahead_does_not_hold_up_the_rest() {
     let mut windows = live(&Settings::default());
