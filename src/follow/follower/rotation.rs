@@ -76,14 +76,11 @@ impl Follower {
             if position.offset == 0 && tail.reader.has_content_of(sibling) {
                 return Some((Box::new(Reader::new(sibling)), Some(at)));
             }
-            if let Ok(Match::Yes(reader)) = Reader::resume(sibling, &position) {
+            if let Some(reader) = reads_on(sibling, &position) {
                 return Some((reader, Some(at)));
             }
         }
-        self.done.iter().rev().find_map(|position| match Reader::resume(sibling, position) {
-            Ok(Match::Yes(reader)) => Some((reader, None)),
-            _ => None,
-        })
+        self.done.iter().rev().find_map(|position| Some((reads_on(sibling, position)?, None)))
     }
 
     /// A file no longer says what it said: `copytruncate`, or something like it.
@@ -135,5 +132,14 @@ impl Follower {
             self.files.insert(at + n, tail);
         }
         true
+    }
+}
+
+/// Reads on in a file that holds the place, or that is a copy which ends before it.
+fn reads_on(sibling: &Sibling, position: &FilePosition) -> Option<Box<Reader>> {
+    match Reader::resume(sibling, position) {
+        Ok(Match::Yes(reader)) => Some(reader),
+        Ok(Match::Unknown) => None,
+        _ => Reader::resume_shrunk(sibling, position).ok().flatten().map(Box::new),
     }
 }

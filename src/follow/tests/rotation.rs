@@ -267,6 +267,42 @@ fn r8_truncated_without_a_copy() {
     assert_eq!(world.delivered.len(), 4, "the first line, the end of the one that was begun, and two");
 }
 
+/// `renamecopy`, and `compress` without `delaycompress`: nginx's last lines are in the original only, and that is deleted.
+#[test]
+fn r1_copy_made_before_the_last_lines() {
+    for packer in [None, Some(Packer::Gzip), Some(Packer::Zstd)] {
+        for restarts in [true, false] {
+            let mut world = World::running(Naming::Number);
+            for n in 0..4 {
+                world.write(40);
+                world.read();
+                world.rename();
+                let copy = world.dir.path().join("copy");
+                fs::copy(world.rotated(1), &copy).unwrap();
+                // The second copy is whole: what is newer than it must not be taken for unread.
+                world.write(usize::from(n != 1));
+                world.usr1();
+                world.write(40);
+                world.read();
+                fs::rename(copy, world.rotated(1)).unwrap();
+                if let Some(packer) = packer {
+                    assert!(world.compress(1, packer));
+                }
+                world.read();
+                world.commit();
+            }
+            if restarts {
+                world.restart();
+            }
+            world.write(1);
+            world.settle();
+            world.assert_delivered(&world.written.clone());
+            let shrunk = world.kinds().into_iter().filter(|kind| *kind == "shrunk").count();
+            assert_eq!(shrunk, if restarts { 3 } else { 0 }, "{:?}", world.incidents);
+        }
+    }
+}
+
 #[test]
 fn r9_rewritten_to_the_same_or_a_larger_size() {
     for extra in ["", "and one more\n"] {
