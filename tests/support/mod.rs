@@ -5,6 +5,7 @@
 pub mod corpus;
 #[cfg(feature = "cli")]
 pub mod influx;
+pub mod logrotate;
 pub mod nginx;
 pub mod points;
 pub mod ports;
