@@ -77,9 +77,10 @@ impl Latency {
         }
         self.min_ms = if self.count == 0 { other.min_ms } else { self.min_ms.min(other.min_ms) };
         self.max_ms = self.max_ms.max(other.max_ms);
-        self.count = self.count.saturating_add(other.count);
         self.sum_ms = self.sum_ms.saturating_add(other.sum_ms);
         self.counts = merge_counts(&self.counts, &other.counts);
+        // Not the sum of the two: a bucket holds four billion at most, and a rank beyond all buckets would have no value.
+        self.count = self.counts.iter().map(|count| u64::from(count.count)).sum();
     }
 
     /// The latency that the share `quantile` (0 to 1) of all requests did not exceed: nearest rank, the highest value
@@ -193,6 +194,20 @@ mod tests {
     fn nothing_has_no_percentiles() {
         assert_eq!(Latency::default().quantile_ms(0.5), None);
         assert_eq!(Latency::default().mean_ms(), None);
+    }
+
+    #[test]
+    fn a_full_bucket_leaves_the_quantiles() {
+        let full = Latency {
+            count: u64::from(u32::MAX),
+            sum_ms: 1,
+            min_ms: 1,
+            max_ms: 1,
+            counts: vec![Count { bucket: bucket_of(1), count: u32::MAX }],
+        };
+        let mut merged = full.clone();
+        merged.merge(&full);
+        assert_eq!(merged.quantile_ms(0.99), Some(1.0));
     }
 
     proptest! {

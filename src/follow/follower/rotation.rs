@@ -114,12 +114,18 @@ impl Follower {
         let by_id = |sibling: &&Sibling| self.files.iter().any(|tail| tail.reader.id() == sibling.id);
         let mut copies =
             scan.files.iter().chain(&scan.others).filter(|sibling| !sibling.live && !by_id(sibling));
-        let Some((copy, reader)) = copies.find_map(|sibling| match Reader::resume(sibling, before) {
+        let mut short = None;
+        let whole = copies.find_map(|sibling| match Reader::resume(sibling, before) {
             Ok(Match::Yes(reader)) => Some((sibling, *reader)),
+            Ok(Match::No) if short.is_none() => {
+                // Written to and read between the copy and the truncation: the copies after it are to be read all the same.
+                short = Reader::resume_shrunk(sibling, before).ok().flatten().map(|reader| (sibling, reader));
+                None
+            }
             _ => None,
-        }) else {
-            return false;
-        };
+        });
+        let recovered = whole.is_some();
+        let Some((copy, reader)) = whole.or(short) else { return false };
         let mut copies = vec![Tail { sealed: true, ..Tail::new(reader, now) }];
         let from = scan.place(copy).div_ceil(2);
         // Up to the file itself, or the first that is newer: those are found when the log is seen to be another file.
@@ -131,7 +137,7 @@ impl Follower {
         for (n, tail) in copies.into_iter().enumerate() {
             self.files.insert(at + n, tail);
         }
-        true
+        recovered
     }
 }
 

@@ -252,6 +252,32 @@ fn r8_copytruncate_while_down() {
     world.assert_conserved();
 }
 
+/// What was read between the copy and the truncation is in no file; the copy after it is read all the same, and once.
+#[test]
+fn r8_copy_shorter_than_what_was_read_and_another_rotation_before_a_look() {
+    let mut world = World::running(Naming::Number);
+    world.write(200);
+    world.read();
+    let copy = world.dir.path().join("copy");
+    fs::copy(world.log(), &copy).unwrap();
+    world.write(3);
+    world.read();
+    world.copytruncate();
+    fs::rename(copy, world.rotated(1)).unwrap();
+    world.write(200);
+    world.copytruncate();
+    world.write(200);
+    world.settle();
+    world.assert_delivered(&world.written.clone());
+    assert_eq!(world.incidents, [Incident::Truncated { path: world.log(), recovered: false }]);
+    world.commit();
+    world.copytruncate();
+    world.write(1);
+    world.restart();
+    world.settle();
+    world.assert_delivered(&world.written.clone());
+}
+
 #[test]
 fn r8_truncated_without_a_copy() {
     let mut world = World::running(Naming::Number);
