@@ -155,18 +155,33 @@ impl Reader {
         Ok(if reader.buffer.anchor() == position.anchor { Match::Yes(Box::new(reader)) } else { Match::No })
     }
 
-    /// Reads on at the end of the file a position speaks of, if it is the same but shorter (see `Incident::Shrunk`).
+    /// Reads on at the end of the file a position speaks of, if it is the same but shorter (see `Incident::Shrunk`); or at
+    /// the end of a copy of it, made before the last lines were written and read.
     pub(crate) fn resume_shrunk(sibling: &Sibling, position: &FilePosition) -> io::Result<Option<Self>> {
-        let size = sibling.file.metadata()?.len();
-        let enough = size >= EVIDENCE && size >= u64::from(position.head.len) && size < position.offset;
-        if sibling.codec != Codec::Plain || sibling.id != position.id || !enough || position.head.len == 0 {
-            return Ok(None);
-        }
-        if !position.head.is_of(&read_at(&sibling.file, 0, position.head.len as usize)?) {
+        let head = position.head;
+        let is_it = sibling.head.get(..head.len as usize).is_some_and(|first| head.is_of(first));
+        if head.len == 0 || !is_it {
             return Ok(None);
         }
         let mut reader = Self::new(sibling);
-        reader.seek(size)?;
+        let enough = |size: u64| size >= EVIDENCE && size >= u64::from(head.len) && size < position.offset;
+        if sibling.codec == Codec::Plain {
+            let size = sibling.file.metadata()?.len();
+            if !enough(size) {
+                return Ok(None);
+            }
+            reader.seek(size)?;
+        } else {
+            let mut decoder =
+                sibling.codec.decode(Raw::new(Arc::clone(&reader.file), Arc::clone(&reader.consumed)))?;
+            let Some((size, before)) = skip_all(&mut decoder, position.offset)? else { return Ok(None) };
+            if !enough(size) {
+                return Ok(None);
+            }
+            reader.head.clone_from(&sibling.head);
+            reader.buffer = LineBuffer::resume(size, &before);
+            reader.decoder = Some(decoder);
+        }
         Ok(Some(reader))
     }
 
@@ -434,4 +449,26 @@ fn skip(decoder: &mut dyn Read, mut before: Vec<u8>, mut len: u64) -> io::Result
     }
     before.drain(..before.len().saturating_sub(ANCHOR));
     Ok(Some(before))
+}
+
+/// Decodes to the end and drops what was decoded, but for the last [`ANCHOR`] bytes: how many there were, and these.
+/// `None` if there are as many as `limit`.
+fn skip_all(decoder: &mut dyn Read, limit: u64) -> io::Result<Option<(u64, Vec<u8>)>> {
+    let mut block = vec![0; 64 * 1024];
+    let (mut len, mut before) = (0, Vec::new());
+    loop {
+        let (n, error) = read_full(decoder, &mut block);
+        if let Some(error) = error {
+            return Err(error);
+        }
+        before.extend_from_slice(&block[..n]);
+        before.drain(..before.len().saturating_sub(ANCHOR));
+        len += n as u64;
+        if len >= limit {
+            return Ok(None);
+        }
+        if n < block.len() {
+            return Ok(Some((len, before)));
+        }
+    }
 }

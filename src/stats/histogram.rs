@@ -77,12 +77,13 @@ impl Latency {
         }
         self.merge_totals(other);
         self.counts = merge_counts(&self.counts, &other.counts);
+        self.count = held(&self.counts);
     }
 
+    /// All but the counts.
     fn merge_totals(&mut self, other: &Self) {
         self.min_ms = if self.count == 0 { other.min_ms } else { self.min_ms.min(other.min_ms) };
         self.max_ms = self.max_ms.max(other.max_ms);
-        self.count = self.count.saturating_add(other.count);
         self.sum_ms = self.sum_ms.saturating_add(other.sum_ms);
     }
 
@@ -164,12 +165,18 @@ impl LatencySum {
             bucket: bucket as Bucket,
             count: u32::try_from(*count).unwrap_or(u32::MAX),
         };
-        let held = self.counts.iter().enumerate().filter(|(_, count)| **count > 0);
-        let mut counts = Vec::with_capacity(held.clone().count());
-        counts.extend(held.map(count));
+        let full = self.counts.iter().enumerate().filter(|(_, count)| **count > 0);
+        let mut counts = Vec::with_capacity(full.clone().count());
+        counts.extend(full.map(count));
         self.counts.clear();
-        Latency { counts, ..std::mem::take(&mut self.total) }
+        Latency { count: held(&counts), counts, ..std::mem::take(&mut self.total) }
     }
+}
+
+/// How many all buckets hold. Never a sum of other sums: a bucket holds four billion at most, and a rank beyond all
+/// buckets would have no value.
+fn held(counts: &[Count]) -> u64 {
+    counts.iter().map(|count| u64::from(count.count)).sum()
 }
 
 /// Merges two ascending runs.
@@ -233,6 +240,20 @@ mod tests {
     fn nothing_has_no_percentiles() {
         assert_eq!(Latency::default().quantile_ms(0.5), None);
         assert_eq!(Latency::default().mean_ms(), None);
+    }
+
+    #[test]
+    fn a_full_bucket_leaves_the_quantiles() {
+        let full = Latency {
+            count: u64::from(u32::MAX),
+            sum_ms: 1,
+            min_ms: 1,
+            max_ms: 1,
+            counts: vec![Count { bucket: bucket_of(1), count: u32::MAX }],
+        };
+        let mut merged = full.clone();
+        merged.merge(&full);
+        assert_eq!(merged.quantile_ms(0.99), Some(1.0));
     }
 
     proptest! {

@@ -6,6 +6,7 @@ pub mod corpus;
 pub mod durable;
 #[cfg(feature = "cli")]
 pub mod influx;
+pub mod logrotate;
 pub mod nginx;
 pub mod points;
 pub mod ports;

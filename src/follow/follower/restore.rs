@@ -156,8 +156,12 @@ fn unknown(scan: &Scan, file: &FilePosition) -> bool {
     files.into_iter().any(|sibling| matches!(Reader::resume(sibling, file), Ok(Match::Unknown)))
 }
 
+/// The file itself, or a copy of it, that ends before the place. (`renamecopy`, and `compress` without `delaycompress`: nginx
+/// wrote on after the copy was made.)
 fn find_shrunk(scan: &Scan, file: &FilePosition) -> Option<(Found, Incident)> {
-    scan.files.iter().find_map(|sibling| {
+    let hinted = |sibling: &&Sibling| sibling.id == file.id;
+    let siblings = scan.files.iter().filter(hinted).chain(scan.files.iter().rev());
+    siblings.into_iter().find_map(|sibling| {
         let reader = Reader::resume_shrunk(sibling, file).ok()??;
         let bytes = file.offset - reader.position().offset;
         let incident = Incident::Shrunk { path: sibling.path.clone(), bytes };

@@ -76,14 +76,11 @@ impl Follower {
             if position.offset == 0 && tail.reader.has_content_of(sibling) {
                 return Some((Box::new(Reader::new(sibling)), Some(at)));
             }
-            if let Ok(Match::Yes(reader)) = Reader::resume(sibling, &position) {
+            if let Some(reader) = reads_on(sibling, &position) {
                 return Some((reader, Some(at)));
             }
         }
-        self.done.iter().rev().find_map(|position| match Reader::resume(sibling, position) {
-            Ok(Match::Yes(reader)) => Some((reader, None)),
-            _ => None,
-        })
+        self.done.iter().rev().find_map(|position| Some((reads_on(sibling, position)?, None)))
     }
 
     /// A file no longer says what it said: `copytruncate`, or something like it.
@@ -117,12 +114,18 @@ impl Follower {
         let by_id = |sibling: &&Sibling| self.files.iter().any(|tail| tail.reader.id() == sibling.id);
         let mut copies =
             scan.files.iter().chain(&scan.others).filter(|sibling| !sibling.live && !by_id(sibling));
-        let Some((copy, reader)) = copies.find_map(|sibling| match Reader::resume(sibling, before) {
+        let mut short = None;
+        let whole = copies.find_map(|sibling| match Reader::resume(sibling, before) {
             Ok(Match::Yes(reader)) => Some((sibling, *reader)),
+            Ok(Match::No) if short.is_none() => {
+                // Written to and read between the copy and the truncation: the copies after it are to be read all the same.
+                short = Reader::resume_shrunk(sibling, before).ok().flatten().map(|reader| (sibling, reader));
+                None
+            }
             _ => None,
-        }) else {
-            return false;
-        };
+        });
+        let recovered = whole.is_some();
+        let Some((copy, reader)) = whole.or(short) else { return false };
         let mut copies = vec![Tail { sealed: true, ..Tail::new(reader, now) }];
         let from = scan.place(copy).div_ceil(2);
         // Up to the file itself, or the first that is newer: those are found when the log is seen to be another file.
@@ -134,6 +137,15 @@ impl Follower {
         for (n, tail) in copies.into_iter().enumerate() {
             self.files.insert(at + n, tail);
         }
-        true
+        recovered
+    }
+}
+
+/// Reads on in a file that holds the place, or that is a copy which ends before it.
+fn reads_on(sibling: &Sibling, position: &FilePosition) -> Option<Box<Reader>> {
+    match Reader::resume(sibling, position) {
+        Ok(Match::Yes(reader)) => Some(reader),
+        Ok(Match::Unknown) => None,
+        _ => Reader::resume_shrunk(sibling, position).ok().flatten().map(Box::new),
     }
 }

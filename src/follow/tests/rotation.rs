@@ -270,6 +270,32 @@ fn r8_copytruncate_of_what_was_not_committed() {
     world.assert_delivered(&world.written.clone());
 }
 
+/// What was read between the copy and the truncation is in no file; the copy after it is read all the same, and once.
+#[test]
+fn r8_copy_shorter_than_what_was_read_and_another_rotation_before_a_look() {
+    let mut world = World::running(Naming::Number);
+    world.write(200);
+    world.read();
+    let copy = world.dir.path().join("copy");
+    fs::copy(world.log(), &copy).unwrap();
+    world.write(3);
+    world.read();
+    world.copytruncate();
+    fs::rename(copy, world.rotated(1)).unwrap();
+    world.write(200);
+    world.copytruncate();
+    world.write(200);
+    world.settle();
+    world.assert_delivered(&world.written.clone());
+    assert_eq!(world.incidents, [Incident::Truncated { path: world.log(), recovered: false }]);
+    world.commit();
+    world.copytruncate();
+    world.write(1);
+    world.restart();
+    world.settle();
+    world.assert_delivered(&world.written.clone());
+}
+
 #[test]
 fn r8_truncated_without_a_copy() {
     let mut world = World::running(Naming::Number);
@@ -283,6 +309,42 @@ fn r8_truncated_without_a_copy() {
     assert_eq!(world.skipped, ["unterminated"]);
     assert_eq!(world.incidents, [Incident::Truncated { path: world.log(), recovered: false }]);
     assert_eq!(world.delivered.len(), 4, "the first line, the end of the one that was begun, and two");
+}
+
+/// `renamecopy`, and `compress` without `delaycompress`: nginx's last lines are in the original only, and that is deleted.
+#[test]
+fn r1_copy_made_before_the_last_lines() {
+    for packer in [None, Some(Packer::Gzip), Some(Packer::Zstd)] {
+        for restarts in [true, false] {
+            let mut world = World::running(Naming::Number);
+            for n in 0..4 {
+                world.write(40);
+                world.read();
+                world.rename();
+                let copy = world.dir.path().join("copy");
+                fs::copy(world.rotated(1), &copy).unwrap();
+                // The second copy is whole: what is newer than it must not be taken for unread.
+                world.write(usize::from(n != 1));
+                world.usr1();
+                world.write(40);
+                world.read();
+                fs::rename(copy, world.rotated(1)).unwrap();
+                if let Some(packer) = packer {
+                    assert!(world.compress(1, packer));
+                }
+                world.read();
+                world.commit();
+            }
+            if restarts {
+                world.restart();
+            }
+            world.write(1);
+            world.settle();
+            world.assert_delivered(&world.written.clone());
+            let shrunk = world.kinds().into_iter().filter(|kind| *kind == "shrunk").count();
+            assert_eq!(shrunk, if restarts { 3 } else { 0 }, "{:?}", world.incidents);
+        }
+    }
 }
 
 #[test]
