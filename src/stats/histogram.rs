@@ -80,10 +80,11 @@ impl Latency {
         self.count = held(&self.counts);
     }
 
-    /// All but the counts.
+    /// All but the buckets.
     fn merge_totals(&mut self, other: &Self) {
         self.min_ms = if self.count == 0 { other.min_ms } else { self.min_ms.min(other.min_ms) };
         self.max_ms = self.max_ms.max(other.max_ms);
+        self.count = self.count.saturating_add(other.count);
         self.sum_ms = self.sum_ms.saturating_add(other.sum_ms);
     }
 
