@@ -189,7 +189,16 @@ fn killed_at(call: &str, k: u64, with_a_store: bool) -> bool {
     let daemon = site.run();
     append(&site, &mut random, 1);
     lines += 1;
-    site.drain(daemon, lines);
+    site.wait_until_closed(lines);
+    // What has arrived is enough: that this is known too would take a commit of the idle daemon, ten seconds away.
+    wait_for("all points arrive", || {
+        let text: Vec<String> = sink.lines().into_iter().collect();
+        let points = points::parse(&text.join("\n"));
+        let sums =
+            ["rgw_node", "rgw_bucket"].map(|measurement| points::sum(&points, measurement, "requests"));
+        (sums.iter().all(|sum| *sum >= lines)).then_some(())
+    });
+    assert_eq!(daemon.end("TERM"), Some(0), "{}", site.said());
     assert_counted_once(&sink, lines);
     killed
 }
