@@ -80,7 +80,7 @@ impl Store {
             });
         }
         let bind = "INSERT INTO streams (name, path) VALUES (?1, ?2)
-                    ON CONFLICT DO UPDATE SET path = excluded.path, position = NULL";
+                    ON CONFLICT DO UPDATE SET path = excluded.path, position = NULL, windows = NULL, crc = NULL";
         self.db.execute(bind, [stream.name.as_str(), path]).map_err(|error| self.failed(error))?;
         Ok(())
     }

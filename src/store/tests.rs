@@ -360,10 +360,8 @@ fn what_cannot_be_read_is_damaged_and_what_is_held_may_pass() {
         fixture.store.db.execute(sql, []).unwrap();
         fixture.reader().stream("access").unwrap_err()
     };
-    for sql in ["UPDATE fragments SET blob = x'00'", "UPDATE streams SET windows = '{'"] {
-        let error = damage(sql);
-        assert!(matches!(error, StoreError::Damaged { .. }) && !error.may_pass(), "{sql}: {error}");
-    }
+    let error = damage("UPDATE streams SET windows = '{'");
+    assert!(matches!(error, StoreError::Damaged { .. }) && !error.may_pass(), "{error}");
     let held = rusqlite::Connection::open(&fixture.path).unwrap();
     held.execute_batch("BEGIN IMMEDIATE").unwrap();
     fixture.store.db.busy_timeout(Duration::ZERO).unwrap();
@@ -491,7 +489,7 @@ fn look(path: &std::path::Path) -> Option<Seen> {
     reader.check().ok()?;
     let stream = reader.stream("access").ok()??;
     reader.outputs().ok()?;
-    let parts = reader.parts_after(0, 1000).ok()?;
+    let parts = reader.parts_in(Range::ALL).collect::<Result<_, _>>().ok()?;
     if !stream.damaged_ms.is_empty() {
         return None;
     }

@@ -1,7 +1,7 @@
 //! Follower, windows, store and outputs as one, against the smallest model there is: the lines that were written.
 //!
 //! Whatever happens to the log, the daemon, the clocks and the outputs: once all is drained, each output's points add up
-//! to the lines, and no point was ever written with other fields than before. `RGWLENS_CASES=100000` for a long run.
+//! to the lines, and no point was ever written with other fields than before. `TORTURE_CASES=100000` for a long run.
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
@@ -423,7 +423,7 @@ fn run(naming: Naming, actions: &[Action]) {
 }
 
 fn cases() -> ProptestConfig {
-    let cases = std::env::var("RGWLENS_CASES").ok().and_then(|cases| cases.parse().ok());
+    let cases = std::env::var("TORTURE_CASES").ok().and_then(|cases| cases.parse().ok());
     ProptestConfig { cases: cases.unwrap_or(200), max_shrink_iters: 3_000, ..ProptestConfig::default() }
 }
 
