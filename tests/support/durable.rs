@@ -109,7 +109,7 @@ pub enum Unsynced {
 }
 
 impl Disk {
-    /// After these calls and no more. A file exists once it was synced; when it was deleted, it may still be there.
+    /// After these calls and no more. A file exists once it was synced; when it was deleted, it may still be there until its folder is synced.
     pub fn after(calls: &[Call], unsynced: Unsynced, random: &mut Random) -> Self {
         let mut synced_at: BTreeMap<&Path, usize> = BTreeMap::new();
         for (n, call) in calls.iter().enumerate() {
@@ -142,7 +142,12 @@ impl Disk {
                 Call::Truncate { file, size } if fate(file) > 0 => {
                     files.entry(file.clone()).or_default().resize(*size as usize, 0);
                 }
-                Call::Unlink { file } if fate(file) > 0 => _ = files.remove(file),
+                // What its folder was synced after is gone for good: a journal that came back would undo the database.
+                Call::Unlink { file }
+                    if file.parent().is_some_and(|p| safe(&p.to_owned())) || fate(file) > 0 =>
+                {
+                    files.remove(file);
+                }
                 _ => {}
             }
         }
