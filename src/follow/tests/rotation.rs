@@ -341,12 +341,12 @@ fn r1_copy_that_is_being_made() {
         fs::write(world.rotated(1), "").unwrap();
         world.usr1();
         world.write(1);
-        world.settle();
+        world.read();
         let content = fs::read(&tmp).unwrap();
         let (mut copy, half) = (fs::File::create(world.rotated(1)).unwrap(), content.len() / 2);
         for piece in [&content[..half], &content[half..]] {
             copy.write_all(piece).unwrap();
-            world.settle();
+            world.read();
         }
         fs::remove_file(tmp).unwrap();
         world.settle();
