@@ -145,6 +145,8 @@ struct Tail {
     read_ms: TimestampMs,
     /// It cannot grow (a copy of a file that was then truncated): its end is the end.
     sealed: bool,
+    /// It was empty when it was found beside the log: it may come to be a copy of a file that was read, being made.
+    empty: bool,
     /// Lines were handed out since it was last synced.
     unsynced: bool,
     /// It could not be read: when to try again. Until it can, it is not let go.
@@ -153,7 +155,16 @@ struct Tail {
 
 impl Tail {
     fn new(reader: Reader, now: Duration) -> Self {
-        Self { reader, ready: true, stirred: now, read_ms: 0, sealed: false, unsynced: false, failing: None }
+        Self {
+            reader,
+            ready: true,
+            stirred: now,
+            read_ms: 0,
+            sealed: false,
+            empty: false,
+            unsynced: false,
+            failing: None,
+        }
     }
 }
 
@@ -334,6 +345,11 @@ impl Follower {
             match tail.reader.piece(self.options.max_line) {
                 Piece::Lines(range) => {
                     tail.unsynced = true;
+                    // Now that there is a whole line to tell by.
+                    if std::mem::take(&mut tail.empty) && self.is_copy(at) {
+                        self.files.remove(at);
+                        continue;
+                    }
                     return Some(Step::Lines { file: at, range });
                 }
                 Piece::TooLong => return Some(Step::Skipped("too_long")),
@@ -380,6 +396,12 @@ impl Follower {
             }
         }
         None
+    }
+
+    /// Whether a file is a copy of another one that is held.
+    fn is_copy(&self, at: usize) -> bool {
+        let others = self.files.iter().enumerate().filter(|(other, _)| *other != at);
+        others.into_iter().any(|(_, other)| self.files[at].reader.is_copy_of(&other.reader))
     }
 
     /// Lets go of rotated files that have been quiet for the grace, oldest first.

@@ -187,9 +187,17 @@ impl Reader {
 
     /// Whether a file begins with what this one holds by now, or the other way round.
     pub(crate) fn has_content_of(&self, sibling: &Sibling) -> bool {
-        let codec = self.codec.unwrap_or(Codec::Plain);
+        self.shares_content(&sibling.file, sibling.codec)
+    }
+
+    /// Whether a file begins with what this one holds by now, or the other way round.
+    pub(crate) fn is_copy_of(&self, other: &Self) -> bool {
+        self.shares_content(&other.file, other.codec.unwrap_or(Codec::Plain))
+    }
+
+    fn shares_content(&self, file: &Arc<File>, codec: Codec) -> bool {
         let (Ok(mut ours), Ok(mut theirs)) =
-            (content(&self.file, codec), content(&sibling.file, sibling.codec))
+            (content(&self.file, self.codec.unwrap_or(Codec::Plain)), content(file, codec))
         else {
             return false;
         };

@@ -38,7 +38,8 @@ impl Follower {
             };
             // A file that was missed so far may be older than one that was not.
             let at = self.before_newer(&scan, at + 1).unwrap_or(self.files.len());
-            self.files.insert(at, Tail::new(reader, now));
+            let empty = !sibling.live && sibling.head.is_empty();
+            self.files.insert(at, Tail { empty, ..Tail::new(reader, now) });
         }
         self.supersede(now);
     }

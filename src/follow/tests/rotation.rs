@@ -347,6 +347,32 @@ fn r1_copy_made_before_the_last_lines() {
     }
 }
 
+/// `renamecopy`: the copy is there, and still empty, when the new log is found.
+#[test]
+fn r1_copy_that_is_being_made() {
+    for lines in [1, 200] {
+        let mut world = World::running(Naming::Number);
+        world.write(lines);
+        world.read();
+        let tmp = world.dir.path().join("access.log.tmp");
+        fs::rename(world.log(), &tmp).unwrap();
+        fs::write(world.rotated(1), "").unwrap();
+        world.usr1();
+        world.write(1);
+        world.read();
+        let content = fs::read(&tmp).unwrap();
+        let (mut copy, half) = (fs::File::create(world.rotated(1)).unwrap(), content.len() / 2);
+        for piece in [&content[..half], &content[half..]] {
+            copy.write_all(piece).unwrap();
+            world.read();
+        }
+        fs::remove_file(tmp).unwrap();
+        world.settle();
+        world.rotate();
+        world.assert_conserved();
+    }
+}
+
 #[test]
 fn r9_rewritten_to_the_same_or_a_larger_size() {
     for extra in ["", "and one more\n"] {
