@@ -103,6 +103,19 @@ impl InfluxDb {
         self.server.process = Some(process);
     }
 
+    /// Every measurement that counts requests, and the one that counts lines, add up to the lines there are.
+    #[track_caller]
+    pub fn assert_counted_once(&self, database: &str, lines: u64) {
+        for (measurement, field) in [
+            ("rgw_log", "lines"),
+            ("rgw_node", "requests"),
+            ("rgw_bucket", "requests"),
+            ("rgw_operation", "requests"),
+        ] {
+            assert_eq!(self.sum(database, measurement, field), lines, "{measurement} in {database}");
+        }
+    }
+
     /// A total over all of a measurement: `field` added up over every point.
     pub fn sum(&self, database: &str, measurement: &str, field: &str) -> u64 {
         let rows = self.rows(database, &format!("SELECT sum(\"{field}\") FROM \"{measurement}\""));
