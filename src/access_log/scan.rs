@@ -1,7 +1,10 @@
 //! Finding bytes. Most values are short: a look at the first words is cheaper than calling memchr.
 
+use fearless_simd::{Level, dispatch, prelude::*, u8x16, u8x32};
 use memchr::{memchr, memchr_iter, memchr2};
-use wide::u8x16;
+
+/// What every processor of this kind can do: known when compiling, so that nothing is asked and no call is made.
+const BASELINE: Level = Level::baseline();
 
 /// Where the byte first stands.
 #[inline]
@@ -20,10 +23,8 @@ pub(super) fn find(byte: u8, input: &[u8]) -> Option<usize> {
 /// call, which costs more than looking at thirty-two bytes.
 #[inline]
 pub(super) fn find_near(byte: u8, input: &[u8]) -> Option<usize> {
-    if let Some(near) = input.first_chunk::<32>() {
-        let (halves, _) = near.as_chunks::<16>();
-        let bits = |half: usize| u8x16::new(halves[half]).simd_eq(u8x16::splat(byte)).to_bitmask() as u32;
-        let bits = bits(0) | bits(1) << 16;
+    if let Some(near) = input.first_chunk() {
+        let bits = dispatch!(BASELINE, simd => u8x32::simd_from(simd, *near).simd_eq(byte).to_bitmask());
         if bits != 0 {
             return Some(bits.trailing_zeros() as usize);
         }
@@ -36,8 +37,10 @@ pub(super) fn find_near(byte: u8, input: &[u8]) -> Option<usize> {
 pub(super) fn find_either(a: u8, b: u8, input: &[u8]) -> Option<usize> {
     let (sixteens, rest) = input.as_chunks::<16>();
     for (number, sixteen) in sixteens.iter().enumerate() {
-        let text = u8x16::new(*sixteen);
-        let bits = (text.simd_eq(u8x16::splat(a)) | text.simd_eq(u8x16::splat(b))).to_bitmask();
+        let bits = dispatch!(BASELINE, simd => {
+            let text = u8x16::simd_from(simd, *sixteen);
+            (text.simd_eq(a) | text.simd_eq(b)).to_bitmask()
+        });
         if bits != 0 {
             return Some(number * 16 + bits.trailing_zeros() as usize);
         }
@@ -48,12 +51,13 @@ pub(super) fn find_either(a: u8, b: u8, input: &[u8]) -> Option<usize> {
 /// Whether the byte is there at all.
 #[inline]
 pub(super) fn contains(byte: u8, text: &[u8]) -> bool {
-    let wanted = u8x16::splat(byte);
     let (sixteens, rest) = text.as_chunks::<16>();
     // The last bytes once more with some before them, as a whole chunk.
-    let Some(last) = text.last_chunk::<16>() else { return rest.contains(&byte) };
-    let found = u8x16::new(*last).simd_eq(wanted);
-    sixteens.iter().fold(found, |found, sixteen| found | u8x16::new(*sixteen).simd_eq(wanted)).any()
+    let Some(last) = text.last_chunk() else { return rest.contains(&byte) };
+    dispatch!(BASELINE, simd => {
+        let is = |sixteen: &[u8; 16]| u8x16::simd_from(simd, *sixteen).simd_eq(byte);
+        sixteens.iter().fold(is(last), |found, sixteen| found | is(sixteen)).any_true()
+    })
 }
 
 /// Where the first quote stands that no backslash escapes.

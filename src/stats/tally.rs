@@ -3,8 +3,8 @@
 //! A histogram touched for every line costs more than parsing the line (its buckets are never in the cache), so
 //! latencies are appended as one small integer each, (row, bucket), and sorted once when the window is packed.
 
+use fearless_simd::{Level, dispatch, prelude::*, u32x16};
 use foldhash::fast::FixedState;
-use wide::u32x8;
 
 use super::{
     Admission, Contents, Counters, Event, EventSettings, Key, Names, Outcome, Request, Series, Size,
@@ -442,9 +442,9 @@ impl Kinds {
     /// The slot of a kind. All are compared at once: which one it is, nobody can predict.
     #[inline]
     fn slot(&self, kind: Kind) -> Option<usize> {
-        let (eights, _) = self.0.as_chunks::<8>();
-        let same = |half: usize| u32x8::new(eights[half]).simd_eq(u32x8::splat(kind.0)).to_bitmask();
-        let bits = same(0) | same(1) << 8;
+        let known = self.0;
+        let bits =
+            dispatch!(Level::baseline(), simd => u32x16::simd_from(simd, known).simd_eq(kind.0).to_bitmask());
         (bits != 0).then(|| bits.trailing_zeros() as usize)
     }
 
