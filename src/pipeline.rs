@@ -1,9 +1,13 @@
 //! The loop that `run` and `replay` share: the same lines give the same parts, wherever they come from and go to.
 
+mod input;
+
 use std::ops::ControlFlow;
 
+pub use input::{GatewayReader, InputReader, Unit};
+
 use crate::{
-    access_log::{Asked, Classifier, ClassifierSettings, LineParser, LogFormat, Reject, unescape},
+    access_log::{Asked, Classifier, ClassifierSettings, InputFormat, LineParser, LogFormat, Reject, unescape},
     follow::{Lines, Next, Source, SourceError},
     point::TimestampMs,
     stats::{Part, Request, SlowSettings, Windows},
@@ -64,7 +68,7 @@ pub fn run<S: Source, K: Sink<S>>(
 /// From lines to counts: the whole hot path, one thread, nothing allocated per line once warm.
 #[derive(Debug)]
 pub struct Counter {
-    reader: RequestReader,
+    reader: InputReader,
     slow: SlowSettings,
     /// What the lines add up to.
     pub windows: Windows,
@@ -73,30 +77,60 @@ pub struct Counter {
 impl Counter {
     /// For one log.
     pub fn new(
-        format: LogFormat,
+        format: impl Into<InputFormat>,
         classifier: ClassifierSettings,
         slow: SlowSettings,
         windows: Windows,
     ) -> Self {
-        Self { reader: RequestReader::new(format, classifier), slow, windows }
+        Self { reader: InputReader::new(format.into(), classifier), slow, windows }
     }
 
-    /// Counts lines, each as a request or as a reject.
+    /// Counts lines, each as a request or as a reject; those of RGW's own logs as however many they hold.
     pub fn count(&mut self, lines: Lines<'_>) {
-        for line in lines.iter() {
-            self.count_line(line, lines.now_ms);
+        // Asked once for many lines: nginx's pay nothing for the others.
+        match &mut self.reader {
+            InputReader::Nginx(reader) => {
+                for line in lines.iter() {
+                    count_line(reader, line, lines.now_ms, &self.slow, &mut self.windows);
+                }
+            }
+            InputReader::Gateway(reader) => {
+                for line in lines.iter() {
+                    count_units(reader, line, lines.now_ms, &self.slow, &mut self.windows);
+                }
+            }
         }
     }
+}
 
-    #[inline]
-    fn count_line(&mut self, line: &[u8], now_ms: Option<TimestampMs>) {
-        let windows = &mut self.windows;
-        let counted = self.reader.read(line, &self.slow, |request| windows.record(request, line, now_ms));
-        if let Err(reject) = counted {
-            // Bad input is data: counted, never fatal.
-            windows.reject(reject.reason);
-        }
+#[inline]
+fn count_line(
+    reader: &mut RequestReader,
+    line: &[u8],
+    now_ms: Option<TimestampMs>,
+    slow: &SlowSettings,
+    windows: &mut Windows,
+) {
+    let counted = reader.read(line, slow, |request| windows.record(request, line, now_ms));
+    if let Err(reject) = counted {
+        // Bad input is data: counted, never fatal.
+        windows.reject(reject.reason);
     }
+}
+
+/// All of a line, before anybody can ask for the position: it is counted whole or not at all.
+fn count_units(
+    reader: &mut GatewayReader,
+    line: &[u8],
+    now_ms: Option<TimestampMs>,
+    slow: &SlowSettings,
+    windows: &mut Windows,
+) {
+    reader.read(line, slow, |bytes, unit| match unit {
+        Unit::Request(request, _) => windows.record(request, bytes, now_ms),
+        Unit::Rejected(reject) => windows.reject(reject.reason),
+        Unit::Skipped => windows.skip(),
+    });
 }
 
 /// From a line to a measured request: parse, unescape, classify, measure. Owns the buffers that decoding needs.

@@ -31,7 +31,7 @@ pub use choice::{Choice, LogLevel, StartAt};
 pub use problem::{ConfigError, Problem};
 pub use units::{parse_duration, parse_size, show_duration, show_size};
 
-use crate::{access_log::ClassifierSettings, influx::Target, point::Tags, stats::Settings};
+use crate::{access_log::{ClassifierSettings, GatewayLog}, influx::Target, point::Tags, stats::Settings};
 use tree::Tree;
 
 /// What the program uses: validated, every default filled in.
@@ -92,6 +92,13 @@ pub struct LogConfig {
     pub olddir: Option<PathBuf>,
     /// Longest line that is read, bytes; a longer one is counted as rejected.
     pub max_line: usize,
+}
+
+impl LogConfig {
+    /// Which of RGW's own logs it is, if it is one and not nginx's.
+    pub fn gateway(&self) -> Option<GatewayLog> {
+        GatewayLog::named(self.format.trim())
+    }
 }
 
 impl Config {

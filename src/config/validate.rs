@@ -121,7 +121,7 @@ impl Checks<'_> {
         if written.format.trim().is_empty() {
             self.wrong(
                 &key("format"),
-                "must be a format's name (main, rgwlens, combined) or a log_format directive",
+                "must be a format's name (main, rgwlens, combined, rgw-ops, rgw-ops-jewel, civetweb, beast) or a log_format directive",
             );
         }
         let span = |checks: &mut Self, field, span: &Option<_>| {

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 use super::shared::{Progress, Shared};
 use crate::{
-    access_log::{LogFormat, Reject},
+    access_log::{InputFormat, Reject},
     config::{Config, LogConfig, StartAt},
     follow::{Clock, FollowOptions, Follower, SKIP_REASONS, Source as _, Start},
     pipeline::{self, Counter, PipelineError, Sink},
@@ -50,7 +50,7 @@ impl Job {
         clock: &Arc<dyn Clock>,
         pace: fn(&mut FollowOptions),
     ) -> anyhow::Result<Self> {
-        let format: LogFormat =
+        let format: InputFormat =
             log.format.parse().with_context(|| format!("the format of log {:?}", log.name))?;
         let stream = Stream { name: log.name.clone(), tags: config.tags_of(log) };
         let (stored, instance) = {

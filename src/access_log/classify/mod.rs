@@ -16,6 +16,7 @@ mod s3;
 mod settings;
 mod swift;
 mod target;
+mod told;
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use memchr::memchr;
 pub use bucket_name::valid_bucket;
 pub use redact::redacted_uri;
 pub use settings::{ClassifierSettings, HealthSettings, Release};
+pub use told::Told;
 
 use self::health::Health;
 use self::host::{Hosts, Site};
