@@ -7,7 +7,9 @@ use std::ops::ControlFlow;
 pub use input::{GatewayReader, InputReader, Unit};
 
 use crate::{
-    access_log::{Asked, Classifier, ClassifierSettings, InputFormat, LineParser, LogFormat, Reject, unescape},
+    access_log::{
+        Asked, Classifier, ClassifierSettings, InputFormat, LineParser, LogFormat, Reject, unescape,
+    },
     follow::{Lines, Next, Source, SourceError},
     point::TimestampMs,
     stats::{Part, Request, SlowSettings, Windows},

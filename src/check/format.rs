@@ -31,7 +31,11 @@ pub(super) fn compiles(subject: &str, log: &LogConfig) -> (Option<InputFormat>, 
 /// The format's name as messages call it.
 fn shown(log: &LogConfig) -> String {
     let name = log.format.trim();
-    if InputFormat::names().any(|known| known == name) { name.to_owned() } else { "of the configuration".to_owned() }
+    if InputFormat::names().any(|known| known == name) {
+        name.to_owned()
+    } else {
+        "of the configuration".to_owned()
+    }
 }
 
 /// What the format goes without, and what stands in it so that a stranger can shift it.
@@ -69,7 +73,9 @@ fn describe_gateway(subject: &str, log: GatewayLog) -> Finding {
     match log {
         GatewayLog::Ops | GatewayLog::OpsJewel => Finding::ok(
             subject,
-            format!("the format {name} has RGW's own operations and buckets; what never reached RGW is not in it"),
+            format!(
+                "the format {name} has RGW's own operations and buckets; what never reached RGW is not in it"
+            ),
         ),
         GatewayLog::Civetweb => Finding::warn(
             subject,
@@ -100,7 +106,9 @@ fn judge(subject: &str, log: &LogConfig, format: InputFormat, lines: &[Vec<u8>])
     let Tried { fitting, rejected, skipped, first } = try_on(format, lines);
     let tried = fitting + rejected;
     let share = match (skipped, log.gateway().is_some_and(GatewayLog::is_ops)) {
-        (_, true) => format!("{fitting} of the {tried} entries on the last {} lines can be read", lines.len()),
+        (_, true) => {
+            format!("{fitting} of the {tried} entries on the last {} lines can be read", lines.len())
+        }
         (0, false) => format!("{fitting} of the last {tried} lines are of the format {}", shown(log)),
         (_, false) => format!(
             "{fitting} of the {tried} access lines among the last {} lines are of the format {}",

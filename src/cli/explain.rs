@@ -55,7 +55,9 @@ fn explain(
         let mut answers = Vec::new();
         reader.read(line, slow, |_, unit| {
             answers.push(match unit {
-                Unit::Request(request, told) => Answer::Explained(Box::new(Explained::new(number, request, told))),
+                Unit::Request(request, told) => {
+                    Answer::Explained(Box::new(Explained::new(number, request, told)))
+                }
                 Unit::Rejected(reject) => Answer::Rejected(Rejected::new(number, reject)),
                 Unit::Skipped => Answer::Skipped(Skipped::new(number)),
             });

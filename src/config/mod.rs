@@ -31,7 +31,12 @@ pub use choice::{Choice, LogLevel, StartAt};
 pub use problem::{ConfigError, Problem};
 pub use units::{parse_duration, parse_size, show_duration, show_size};
 
-use crate::{access_log::{ClassifierSettings, GatewayLog}, influx::Target, point::Tags, stats::Settings};
+use crate::{
+    access_log::{ClassifierSettings, GatewayLog},
+    influx::Target,
+    point::Tags,
+    stats::Settings,
+};
 use tree::Tree;
 
 /// What the program uses: validated, every default filled in.

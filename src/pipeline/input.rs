@@ -43,7 +43,8 @@ impl InputReader {
     pub fn read(&mut self, line: &[u8], slow: &SlowSettings, mut each: impl FnMut(&[u8], Unit<'_>)) {
         match self {
             Self::Nginx(reader) => {
-                let read = reader.read(line, slow, |request| each(line, Unit::Request(request, &Told::default())));
+                let read =
+                    reader.read(line, slow, |request| each(line, Unit::Request(request, &Told::default())));
                 if let Err(reject) = read {
                     each(line, Unit::Rejected(reject));
                 }
@@ -72,7 +73,8 @@ impl GatewayReader {
         let decoder = &mut self.decoder;
         self.parser.parse(line, |bytes, parsed| match &parsed {
             Parsed::Record(record, told) => {
-                decoder.request(record, told, slow, |request, told| each(bytes, Unit::Request(request, told)));
+                decoder
+                    .request(record, told, slow, |request, told| each(bytes, Unit::Request(request, told)));
             }
             Parsed::Rejected(reject) => each(bytes, Unit::Rejected(*reject)),
             Parsed::Skipped => each(bytes, Unit::Skipped),

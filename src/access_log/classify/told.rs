@@ -69,7 +69,6 @@ impl Classifier {
     }
 
     /// A request to a bucket that the host names, which no log of the gateway shows.
-    #[cold]
     fn of_bucket<'a>(&self, asked: &Asked<'a>, bucket: &'a [u8], scratch: &'a mut Vec<u8>) -> Classified<'a> {
         let Some(method) = Method::parse(asked.method) else { return self.no_request(asked) };
         let Some(target) = Target::parse(asked.uri) else { return self.no_request(asked) };
@@ -90,4 +89,73 @@ impl Classifier {
 fn operation(name: &[u8]) -> Option<Operation> {
     let operation = Operation::from_name(std::str::from_utf8(name).ok()?)?;
     (operation != Operation::None).then_some(operation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access_log::ClassifierSettings;
+
+    /// A request in short, and what the gateway says: `METHOD /target`, operation, bucket, object.
+    fn check(request: &str, (operation, bucket, object): (&str, &str, &str), expected: &str) {
+        let mut settings = ClassifierSettings::default();
+        settings.health.paths = vec!["/alive".into()];
+        let (method, uri) = request.split_once(' ').unwrap();
+        let asked = Asked { method: method.as_bytes(), uri: uri.as_bytes(), status: 200, ..Asked::default() };
+        let told = Told {
+            operation: operation.as_bytes(),
+            bucket: bucket.as_bytes(),
+            object: object.as_bytes(),
+            ..Told::default()
+        };
+        let mut scratch = Vec::new();
+        let Classified { protocol, operation, class, tenant, bucket, object } =
+            Classifier::new(settings).classify_told(&asked, &told, &mut scratch);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let said =
+            format!("{protocol} {operation} {class} {}|{}|{}", text(tenant), text(bucket), text(object));
+        assert_eq!(said, expected, "{request} {told:?}");
+    }
+
+    #[test]
+    fn what_the_gateway_says_wins() {
+        // Nothing is said: the request decides.
+        check("GET /b/k", ("", "", ""), "s3 get_obj download |b|k");
+        // A copy, whose header no log of the gateway shows; the key of a form upload.
+        check("PUT /b/k", ("copy_obj", "b", ""), "s3 copy_obj copy |b|k");
+        check("POST /b", ("post_obj", "b", "from/the form"), "s3 post_obj upload |b|from/the form");
+        // The user's own tenant, and one in the path.
+        check("GET /b/k", ("get_obj", "acme/b", ""), "s3 get_obj download acme|b|k");
+        check("GET /acme:b/k", ("get_obj", "acme/b", ""), "s3 get_obj download acme|b|k");
+        check("GET /acme%3Ab/k", ("get_obj", "acme/b", ""), "s3 get_obj download acme|b|k");
+        // HEAD has the operation of GET, and another class.
+        check("HEAD /b/k", ("get_obj", "b", "k"), "s3 get_obj head |b|k");
+        // An older gateway than the settings say: it did delete the bucket.
+        check("DELETE /b?encryption", ("delete_bucket", "b", ""), "s3 delete_bucket bucket_meta |b|");
+        // Garbage to us, but the gateway made something of it.
+        check("BREW /b/k", ("get_obj", "b", "k"), "none get_obj download |b|k");
+    }
+
+    #[test]
+    fn a_bucket_that_the_host_names() {
+        check("PUT /k/x?acl", ("put_acls", "b", ""), "s3 put_acls object_meta |b|k/x");
+        check("GET /", ("list_bucket", "b", ""), "s3 list_bucket list |b|");
+        check("GET /?uploads", ("GET", "b", ""), "s3 list_bucket_multiparts list |b|");
+        check("GET /a%20k", ("GET", "t/b", ""), "s3 get_obj download t|b|a k");
+        check("GET /bucket/k", ("GET", "b", ""), "s3 get_obj download |b|bucket/k");
+        check("GET /k?rgwx-zonegroup=x", ("get_obj", "b", ""), "s3 get_obj sync |b|k");
+        // Elsewhere it is where the path has it.
+        check("GET /swift/v1/c/k", ("get_obj", "c", "k"), "swift get_obj download |c|k");
+        check("DELETE /swift/v1/c", ("delete_bucket", "c", ""), "swift delete_bucket bucket_meta |c|");
+    }
+
+    #[test]
+    fn names_that_say_nothing() {
+        check("PUT /b/k", ("PUT", "b", ""), "s3 put_obj upload |b|k");
+        check("PUT /b/k", ("unknown", "b", ""), "s3 put_obj upload |b|k");
+        check("PUT /b/k", ("none", "b", ""), "s3 put_obj upload |b|k");
+        check("POST /", ("assume_role", "", ""), "sts none sts ||");
+        check("GET /alive", ("get_obj", "", ""), "s3 get_obj health |alive|");
+        check("GET /alive", ("get_obj", "b", ""), "s3 get_obj health |b|alive");
+    }
 }

@@ -185,7 +185,8 @@ fn whole_request(text: &[u8]) -> Option<(&[u8], &[u8], usize)> {
     let second = memchr(b' ', rest)?;
     let version = rest[second + 1..].strip_prefix(b"HTTP/")?;
     let length = version.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
-    let is_request = first > 0 && second > 0 && method.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'-');
+    let is_request =
+        first > 0 && second > 0 && method.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'-');
     (is_request && version.get(length) == Some(&b'"'))
         .then(|| (method, &rest[..second], text.len() - version.len() + length))
 }

@@ -108,7 +108,10 @@ impl GatewayParser {
         let mut at = 0;
         let mut none = true;
         loop {
-            at += line[at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b',' | b'[' | b']')).count();
+            at += line[at..]
+                .iter()
+                .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b',' | b'[' | b']'))
+                .count();
             if at == line.len() {
                 break;
             }
