@@ -83,8 +83,10 @@ pub struct StoreConfig {
 pub struct LogConfig {
     /// Tag `log`, and the name of the stream in the store.
     pub name: String,
-    /// The file that nginx writes, an absolute path.
+    /// The file that nginx or the gateway writes, or the socket that the gateway listens on; an absolute path.
     pub path: PathBuf,
+    /// It is a Unix socket.
+    pub socket: bool,
     /// A format's name, or an nginx `log_format` directive. Not compiled yet.
     pub format: String,
     /// Where to begin if the store has no position.

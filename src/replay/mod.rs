@@ -171,7 +171,7 @@ fn pass<K: pipeline::Sink<Files, Error = ReplayError>>(
 ) -> Result<Totals, ReplayError> {
     let mut parser = InputParser::new(input.format.clone());
     let mut first_time = |line: &[u8]| parser.first_time(line);
-    let options = FilesOptions { max_line: input.max_line };
+    let options = FilesOptions { max_line: input.max_line.max(input.format.longest_line()) };
     let mut files = Files::open(&input.files, options, &mut first_time)?;
     let seed = input.stream.seed();
     let admission = Admission::new(input.settings.admission.clone(), seed);

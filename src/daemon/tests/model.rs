@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    follow::{Clock, FollowOptions, Follower},
+    follow::{Clock, FollowOptions, Source},
     influx::{Batch, sender::Sender},
     pipeline::{self, Sink},
     stats::{Part, Windows},
@@ -129,14 +129,14 @@ struct Turns<'a> {
     left: usize,
 }
 
-impl Sink<Follower> for Turns<'_> {
+impl<S: Source> Sink<S> for Turns<'_> {
     type Error = StoreError;
 
     fn turn(
         &mut self,
         parts: Vec<Part>,
         windows: &mut Windows,
-        source: &mut Follower,
+        source: &mut S,
     ) -> Result<ControlFlow<()>, StoreError> {
         self.left -= 1;
         let flow = self.sink.turn(parts, windows, source)?;
@@ -144,7 +144,7 @@ impl Sink<Follower> for Turns<'_> {
     }
 
     fn end(&mut self, parts: Vec<Part>, windows: &mut Windows) -> Result<(), StoreError> {
-        self.sink.end(parts, windows)
+        Sink::<S>::end(self.sink, parts, windows)
     }
 }
 
@@ -215,7 +215,7 @@ impl World {
     fn turns(&mut self, left: usize) {
         if let Some(Running { job, shared, .. }) = &mut self.running {
             let mut sink = Turns { sink: &mut job.sink, left };
-            pipeline::run(&mut job.follower, &mut job.counter, &mut sink).unwrap();
+            pipeline::run(&mut job.source, &mut job.counter, &mut sink).unwrap();
             assert!(!shared.progress()[0].leak, "the daemon's own books are wrong");
         }
     }
