@@ -59,10 +59,15 @@ fn socket(subject: &str, log: &LogConfig, accounts: &Accounts) -> Finding {
         }
         Ok(metadata) => {
             let user = accounts.reader();
-            let mend = format!("setfacl -m u:{user}:rw {}   # after every start of the gateway", quote(&log.path));
-            let writable = metadata.mode() & 0o002 != 0 || accounts.uid == 0 || metadata.uid() == accounts.uid;
+            let mend =
+                format!("setfacl -m u:{user}:rw {}   # after every start of the gateway", quote(&log.path));
+            let writable =
+                metadata.mode() & 0o002 != 0 || accounts.uid == 0 || metadata.uid() == accounts.uid;
             if writable {
-                Finding::ok(subject, format!("{path} is a socket; who connects to it gets all the gateway has"))
+                Finding::ok(
+                    subject,
+                    format!("{path} is a socket; who connects to it gets all the gateway has"),
+                )
             } else {
                 let owner = Owner::of(&log.path).map_or_else(String::new, |owner| owner.show(accounts));
                 Finding::warn(subject, format!("{path} ({owner}): to connect takes the right to write"), mend)

@@ -55,7 +55,9 @@ pub enum Incident {
         error: String,
     },
     /// Nobody listens on the socket, for now.
-    #[error("{path}: cannot connect: {error}; trying again (is the gateway running, with this rgw_ops_log_socket_path?)")]
+    #[error(
+        "{path}: cannot connect: {error}; trying again (is the gateway running, with this rgw_ops_log_socket_path?)"
+    )]
     Unreachable {
         /// The socket.
         path: PathBuf,

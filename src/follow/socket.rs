@@ -107,7 +107,11 @@ impl Socket {
                     self.buffer.filled(n);
                     return true;
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                    ) => {}
                 Err(error) => self.disconnected(&error.to_string()),
             },
             _ if self.draining => {}

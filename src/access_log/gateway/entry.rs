@@ -42,7 +42,8 @@ pub(super) fn parse<'a>(
     if memchr::memchr(0, &line[at..json.at]).is_some() {
         return Err(fault(NUL));
     }
-    record.status = said.status.and_then(number).filter(|status| *status <= 999).ok_or_else(|| fault(NUMBER))? as u16;
+    record.status =
+        said.status.and_then(number).filter(|status| *status <= 999).ok_or_else(|| fault(NUMBER))? as u16;
     let taken = said.total_time.and_then(number).map(|time| time / units_per_ms);
     record.request_time_ms = taken.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX));
     // RGW logs when a request began; a request is counted when it ends, and that is also when it is written.

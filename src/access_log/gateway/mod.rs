@@ -64,7 +64,10 @@ impl GatewayLog {
 
 /// What stands on a line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "it is nearly always the large one, and never kept: a box would be a waste")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is nearly always the large one, and never kept: a box would be a waste"
+)]
 pub enum Parsed<'a> {
     /// A request, and what RGW says about it beside. The text of both is escaped as the record's `escape` says.
     Record(Record<'a>, Told<'a>),
