@@ -1,12 +1,16 @@
 """Real clients against a gateway at GATEWAY_PORT: `drive.py PREFIX PART…`, at the same time. The names of the buckets begin
 with PREFIX and PART."""
 
+import os
 import sys
 import threading
 
 import common
 
 common.resolve_names_here()
+# What the surroundings have to say of proxies, keys and certificates is not for these clients.
+for variable in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
+    del os.environ[variable]
 
 import admin, raw, s3, swift, tools, unseen  # noqa: E402 (names have to be resolved here first)
 
