@@ -167,6 +167,7 @@ impl Measurer {
             method: unescape(record.method, record.escape, &mut self.method),
             uri: unescape(record.uri, record.escape, &mut self.uri),
             host: record.host.map(|host| unescape(host, record.escape, &mut self.host)),
+            host_as_sent: record.host_as_sent,
             status: record.status,
             remote_addr: record.remote_addr,
             user_agent: record.user_agent,

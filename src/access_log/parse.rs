@@ -253,6 +253,10 @@ fn assign<'a>(field: Field, input: &'a [u8], record: &mut Record<'a>, clock: &mu
         Field::BytesSent => return set_some(&mut record.bytes_sent, value::digits(input)),
         Field::RequestTime => return set_some(&mut record.request_time_ms, value::milliseconds(input)),
         Field::Host => record.host = present(input),
+        Field::HttpHost => {
+            record.host = present(input);
+            record.host_as_sent = true;
+        }
         Field::RemoteAddr => record.remote_addr = present(input),
         Field::UserAgent => record.user_agent = present(input),
         Field::UpstreamAddr => {

@@ -118,6 +118,7 @@ fn request(data: &[u8]) {
         method: next(),
         uri: next(),
         host: optional(1, next()),
+        host_as_sent: flags[0] & 128 != 0,
         status: u16::from_le_bytes([flags[1], flags[2]]),
         remote_addr: optional(2, next()),
         user_agent: optional(4, next()),

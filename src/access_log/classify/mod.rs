@@ -39,8 +39,10 @@ pub struct Asked<'a> {
     pub method: &'a [u8],
     /// Request target as sent, query included; may be absolute-form.
     pub uri: &'a [u8],
-    /// `$host`, if the log has it.
+    /// `$http_host` or `$host`, if the log has it.
     pub host: Option<&'a [u8]>,
+    /// It is `$http_host`: what the gateway is sent, whatever the target says.
+    pub host_as_sent: bool,
     /// Answered status.
     pub status: u16,
     /// Client address.
@@ -155,8 +157,9 @@ impl Classifier {
         }
         let query = if target.query.is_empty() { Query::default() } else { Query::parse(target.query) };
         let path = target.decoded_path(scratch);
-        // The `Host` that the gateway was sent, where the log has it: an absolute target may name another one.
-        let host = asked.host.or(target.host);
+        // nginx goes by the host of an absolute target, and sends the gateway the header, which may name another: nobody
+        // shall get a bucket of an invented name to answer for what the gateway said of its own.
+        let host = asked.host.filter(|_| asked.host_as_sent || !target.is_absolute);
         let mut classified = match host.map_or(Site::Path, |host| self.hosts.site(host)) {
             Site::Path => self.by_path(asked, method, path, &query),
             Site::Bucket(bucket) => self.s3(asked, method, &query, bucket, &path[1..]),
