@@ -4,8 +4,8 @@
 use super::RequestReader;
 use crate::{
     access_log::{
-        Asked, Classifier, ClassifierSettings, GatewayLog, GatewayParser, InputFormat, Parsed, Reject, Told,
-        unescape,
+        Asked, Classifier, ClassifierSettings, GatewayLog, GatewayParser, InputFormat, Parsed, Record,
+        Reject, Told, unescape,
     },
     stats::{Request, SlowSettings},
 };
@@ -64,7 +64,7 @@ pub struct GatewayReader {
 impl GatewayReader {
     /// Lines of this log, from a gateway with these settings.
     pub fn new(log: GatewayLog, classifier: ClassifierSettings) -> Self {
-        let decoder = Decoder { log, classifier: Classifier::new(classifier), buffers: Buffers::default() };
+        let decoder = Decoder { classifier: Classifier::new(classifier), buffers: Buffers::default() };
         Self { parser: GatewayParser::new(log), decoder }
     }
 
@@ -85,7 +85,6 @@ impl GatewayReader {
 /// From what a log says to what it means.
 #[derive(Debug)]
 struct Decoder {
-    log: GatewayLog,
     classifier: Classifier,
     buffers: Buffers,
 }
@@ -103,28 +102,20 @@ struct Buffers {
 impl Decoder {
     fn request(
         &mut self,
-        record: &crate::access_log::Record<'_>,
+        record: &Record<'_>,
         told: &Told<'_>,
         slow: &SlowSettings,
         each: impl FnOnce(&Request<'_>, &Told<'_>),
     ) {
         let Buffers { uri, bucket, object, user, names, label } = &mut self.buffers;
-        // The frontends' lines are not escaped.
-        let is_ops = self.log.is_ops();
         let asked = Asked {
             method: record.method,
-            uri: if is_ops { unescape(record.uri, record.escape, uri) } else { record.uri },
-            host: None,
+            uri: unescape(record.uri, record.escape, uri),
             status: record.status,
             remote_addr: record.remote_addr,
             user_agent: record.user_agent,
-            has_copy_source: false,
-            has_copy_from: false,
+            ..Asked::default()
         };
-        if !is_ops {
-            let what = self.classifier.classify(&asked, names);
-            return each(&Request::new(record, &what, slow, label), told);
-        }
         let told = Told {
             operation: told.operation,
             error_code: told.error_code,

@@ -118,11 +118,14 @@ fn request(data: &[u8]) {
         method: next(),
         uri: next(),
         host: optional(1, next()),
+        host_as_sent: flags[0] & 128 != 0,
         status: u16::from_le_bytes([flags[1], flags[2]]),
         remote_addr: optional(2, next()),
         user_agent: optional(4, next()),
         has_copy_source: flags[0] & 8 != 0,
         has_copy_from: flags[0] & 16 != 0,
+        destination: optional(32, next()),
+        is_form: flags[0] & 64 != 0,
     };
     let names = || vec!["s3.example.com".to_owned()];
     let settings = ClassifierSettings {

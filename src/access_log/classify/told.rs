@@ -43,7 +43,8 @@ impl Classifier {
         if !told.object.is_empty() {
             what.object = told.object;
         }
-        if what.operation.name().as_bytes() != told.operation
+        if !told.operation.is_empty()
+            && what.operation.name().as_bytes() != told.operation
             && let Some(operation) = operation(told.operation)
         {
             what.operation = operation;

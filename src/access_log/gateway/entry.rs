@@ -32,7 +32,7 @@ pub(super) fn parse<'a>(
     clock: &mut Clock,
 ) -> Result<(usize, Record<'a>, Told<'a>), Fault> {
     let mut json = Json::new(line, at);
-    let mut record = Record { escape: Escape::Json, ..Record::default() };
+    let mut record = Record { escape: Some(Escape::Json), ..Record::default() };
     let mut told = Told::default();
     let mut said = Said::default();
     if members(&mut json, |key, value| field(key, value, &mut record, &mut told, &mut said)).is_none() {
