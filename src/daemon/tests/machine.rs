@@ -175,7 +175,7 @@ impl Machine {
         let (mut text, mut lines) = (String::new(), Vec::new());
         for _ in 0..self.random() % 4 + 1 {
             let (entry, line) = self.entry(time_ms);
-            if self.random() % 8 == 0 {
+            if self.random().is_multiple_of(8) {
                 text.push_str(&entry[..entry.len() / 2]);
                 lines.push(Line::Garbage);
             }
