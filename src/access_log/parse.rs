@@ -252,6 +252,10 @@ fn assign<'a>(field: Field, input: &'a [u8], record: &mut Record<'a>, clock: &mu
         Field::BytesSent => return set_some(&mut record.bytes_sent, value::digits(input)),
         Field::RequestTime => return set_some(&mut record.request_time_ms, value::milliseconds(input)),
         Field::Host => record.host = present(input),
+        Field::HttpHost => {
+            record.host = present(input);
+            record.host_as_sent = true;
+        }
         Field::RemoteAddr => record.remote_addr = present(input),
         Field::UserAgent => record.user_agent = present(input),
         Field::UpstreamAddr => {
@@ -272,6 +276,8 @@ fn assign<'a>(field: Field, input: &'a [u8], record: &mut Record<'a>, clock: &mu
         }
         Field::CopySource => record.has_copy_source = present(input).is_some(),
         Field::CopyFrom => record.has_copy_from = present(input).is_some(),
+        Field::Destination => record.destination = present(input),
+        Field::ContentType => record.content_type = present(input),
         Field::GatewayRequestId => record.gateway_request_id = present(input).or(record.gateway_request_id),
     }
     Ok((&[], ()))

@@ -34,8 +34,10 @@ pub struct Record<'a> {
     /// `$request_time`, milliseconds, until the last byte went to the client. Only the predefined format `combined` has
     /// none.
     pub request_time_ms: Option<u32>,
-    /// `$host` (or `$http_host`): lower-case, without port when nginx made it.
+    /// `$http_host`, the header as the client sent it, or else `$host`: that of an absolute target if there is one.
     pub host: Option<&'a [u8]>,
+    /// It is `$http_host`.
+    pub host_as_sent: bool,
     /// `$remote_addr`.
     pub remote_addr: Option<&'a [u8]>,
     /// `$http_user_agent`.
@@ -55,6 +57,10 @@ pub struct Record<'a> {
     pub has_copy_source: bool,
     /// `$http_x_copy_from` is there and not empty: with a Swift PUT of an object, a copy.
     pub has_copy_from: bool,
+    /// `$http_destination`: where Swift's COPY copies to.
+    pub destination: Option<&'a [u8]>,
+    /// `$content_type`, the request's.
+    pub content_type: Option<&'a [u8]>,
     /// The gateway's id of the request (`$upstream_http_x_amz_request_id`, `$upstream_http_x_trans_id`).
     pub gateway_request_id: Option<&'a [u8]>,
 }
