@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{
     OK,
     args::{ExplainArgs, GlobalArgs},
-    context,
+    context, json,
 };
 use crate::{
     access_log::{Reject, redacted_uri, unescape},
@@ -41,7 +41,7 @@ fn explain(
     mut input: impl BufRead,
     reader: &mut RequestReader,
     slow: &SlowSettings,
-    json: bool,
+    as_json: bool,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     let mut line = Vec::new();
@@ -55,9 +55,8 @@ fn explain(
             Ok(explained) => Answer::Explained(Box::new(explained)),
             Err(reject) => Answer::Rejected(Rejected::new(number, reject)),
         };
-        if json {
-            serde_json::to_writer(&mut *out, &explained)?;
-            writeln!(out)?;
+        if as_json {
+            writeln!(out, "{}", json::line(&explained)?)?;
         } else {
             explained.print(out)?;
         }

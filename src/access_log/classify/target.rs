@@ -21,7 +21,11 @@ impl<'a> Target<'a> {
     /// `None` for what is not a target of a request to a gateway: `*`, `host:443`, garbage.
     #[inline]
     pub(super) fn parse(uri: &'a [u8]) -> Option<Self> {
-        if uri.first() == Some(&b'/') { Some(Self::origin_form(uri, false)) } else { Self::absolute_form(uri) }
+        if uri.first() == Some(&b'/') {
+            Some(Self::origin_form(uri, false))
+        } else {
+            Self::absolute_form(uri)
+        }
     }
 
     #[cold]
