@@ -359,9 +359,10 @@ impl Numbers {
                 (ours.bytes_out, ops.bytes_sent, Self::bytes_out),
                 (ours.bytes_in, ops.bytes_received, Self::bytes_in),
             ];
+            let uncounted = matches!(ours.method.as_str(), "PUT" | "POST") && ours.operation != "put_obj";
             for (n, (we, they, reason)) in checks.into_iter().enumerate() {
-                // Only of what is stored does the gateway count what it received.
-                if we == they || (n == 2 && ours.operation != "put_obj") {
+                // What comes with a body and is stored nowhere the gateway does not count as received.
+                if we == they || (n == 2 && uncounted) {
                     continue;
                 }
                 match reason(ours, &ops) {
