@@ -141,6 +141,28 @@ enum Kind {
     Sampled,
 }
 
+impl Kind {
+    /// Why an event was kept.
+    fn of(event: &Event) -> Self {
+        match (event.slow, event.status) {
+            (true, _) => Self::Slow,
+            (false, 500..) => Self::Error5xx,
+            (false, 499) => Self::Sampled,
+            (false, 400..) => Self::Error4xx,
+            _ => Self::Sampled,
+        }
+    }
+
+    fn cap(self, settings: &EventSettings) -> usize {
+        match self {
+            Self::Slow => settings.slow,
+            Self::Error5xx => settings.errors_5xx,
+            Self::Error4xx => settings.errors_4xx,
+            Self::Sampled => settings.sampled,
+        }
+    }
+}
+
 /// Keeps the first requests of each kind in a window, in the order of the log.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EventTally {
@@ -164,8 +186,7 @@ impl EventTally {
                 Outcome::Ok | Outcome::Aborted => Kind::Sampled,
             }
         };
-        let cap = [settings.slow, settings.errors_5xx, settings.errors_4xx, settings.sampled][kind as usize];
-        if self.kept[kind as usize] >= cap {
+        if self.kept[kind as usize] >= kind.cap(settings) {
             return;
         }
         if matches!(kind, Kind::Sampled) && !is_sampled(request, settings.sample) {
@@ -183,15 +204,19 @@ impl EventTally {
     /// Goes on where a window left off that was restored from the store.
     pub(super) fn resume(&mut self, events: &[Event], settings: &EventSettings) {
         for event in events {
-            let kind = match (event.slow, event.status) {
-                (true, _) => Kind::Slow,
-                (false, 500..) => Kind::Error5xx,
-                (false, 499) => Kind::Sampled,
-                (false, 400..) => Kind::Error4xx,
-                _ => Kind::Sampled,
-            };
-            self.kept[kind as usize] += usize::from(settings.enabled);
+            self.kept[Kind::of(event) as usize] += usize::from(settings.enabled);
         }
+    }
+
+    /// Leaves of later events those that the caps allow beside the ones that were kept before.
+    pub(super) fn admit(&mut self, later: &mut Vec<Event>, settings: &EventSettings) {
+        later.retain(|event| {
+            let kind = Kind::of(event);
+            let kept = &mut self.kept[kind as usize];
+            let has_room = *kept < kind.cap(settings);
+            *kept += usize::from(has_room);
+            has_room
+        });
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -204,17 +229,17 @@ impl EventTally {
 #[inline]
 fn is_sampled(request: &Request<'_>, share: f64) -> bool {
     let record = request.record;
-    let mut numbers = [0; 32];
-    let time_ms = u64::from(record.request_time_ms.unwrap_or(0)) << 32 | request.object.len() as u64;
-    for (place, number) in numbers.chunks_exact_mut(8).zip([
-        record.time_ms as u64,
-        time_ms,
-        request.bytes_in ^ u64::from(record.status) << 48,
-        request.bytes_out,
-    ]) {
-        place.copy_from_slice(&number.to_le_bytes());
-    }
-    (xxh3_64(&numbers) >> 11) as f64 / ((1u64 << 53) as f64) < share
+    let time = record.time_ms as u64 ^ u64::from(record.request_time_ms.unwrap_or(0)) << 44;
+    let size = request.bytes_out ^ request.bytes_in.rotate_left(32) ^ (request.object.len() as u64) << 20;
+    // Two multiplications whose halves are folded together: each bit of the result depends on all of both numbers.
+    let mixed = fold(fold(time ^ 0x9e37_79b9_7f4a_7c15, size ^ 0xd1b5_4a32_d192_ed03), 0xa076_1d64_78bd_642f);
+    ((mixed >> 11) as f64) < share * (1u64 << 53) as f64
+}
+
+#[inline]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! All windows of one length: open ones, late ones, and which were closed.
 
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::BTreeMap};
 
 use super::{
-    Contents, Fragment, OpenWindow, Part, PartId, WindowKind,
+    Contents, EventSettings, Fragment, OpenWindow, Part, PartId, WindowKind,
     closed::Closed,
     lengths::Lengths,
     tally::{Context, Tally},
@@ -52,6 +52,8 @@ type Windows<T> = BTreeMap<TimestampMs, Window<T>>;
 pub(super) struct Family<T> {
     kind: WindowKind,
     lengths: Lengths,
+    /// Start and end of the window that was asked for last.
+    last: Cell<(TimestampMs, TimestampMs)>,
     lateness_ms: i64,
     /// Late windows wait for the end of input.
     hold_late: bool,
@@ -91,6 +93,7 @@ impl<T: Tally> Family<T> {
         Self {
             kind,
             lengths: Lengths::new(length_ms),
+            last: Cell::default(),
             lateness_ms,
             hold_late,
             boundary_ms: TimestampMs::MIN,
@@ -110,7 +113,16 @@ impl<T: Tally> Family<T> {
     /// Start of the window that holds a time.
     #[inline]
     pub(super) fn start_of(&self, time_ms: TimestampMs) -> TimestampMs {
-        self.lengths.start_of(time_ms)
+        // Neighbouring lines are of one window: no need to divide again.
+        let (start_ms, end_ms) = self.last.get();
+        if (start_ms..end_ms).contains(&time_ms) { start_ms } else { self.find_start(time_ms) }
+    }
+
+    #[cold]
+    fn find_start(&self, time_ms: TimestampMs) -> TimestampMs {
+        let start_ms = self.lengths.start_of(time_ms);
+        self.last.set((start_ms, start_ms.saturating_add(self.lengths.at(start_ms))));
+        start_ms
     }
 
     /// Windows that begin before this time may have been counted by a store that was lost: parts of them get numbers of
@@ -357,6 +369,7 @@ impl<T: Tally> Family<T> {
         let wanted_ms = self.lengths.at(TimestampMs::MAX);
         self.lengths = state.lengths;
         self.lengths.change(wanted_ms, watermark_ms);
+        self.last = Cell::default();
         self.closed = state.closed;
         self.fresh = state.fresh;
         self.place_boundary(watermark_ms);
@@ -437,6 +450,24 @@ impl<T: Tally> Window<T> {
         let (packed, highest) = limit(std::mem::take(&mut self.packed));
         self.packed = packed;
         self.highest_candidate = highest.unwrap_or(u64::MAX).min(self.highest_candidate);
+    }
+
+    /// Adds what was counted apart of later lines.
+    pub(super) fn absorb(
+        &mut self,
+        mut contents: Contents,
+        events: &EventSettings,
+        names: usize,
+        limit: impl Fn(Contents) -> Limited,
+    ) {
+        if !self.tally.is_empty() {
+            self.packed.merge(self.tally.pack());
+        }
+        self.tally.admit(&mut contents, events);
+        self.packed.merge(contents);
+        if self.packed.names.len() > names {
+            self.pack(limit);
+        }
     }
 
     fn limit_stored(&mut self, limit: impl Fn(Contents) -> Limited) {

@@ -45,6 +45,11 @@ pub fn read(name: &str) -> Vec<u8> {
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// A compressed one.
+pub fn read_zst(name: &str) -> Vec<u8> {
+    zstd::decode_all(read(name).as_slice()).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
 /// Lines, without their ends.
 pub fn lines(file: &[u8]) -> impl Iterator<Item = &[u8]> {
     file.strip_suffix(b"\n").unwrap_or(file).split(|&byte| byte == b'\n')
