@@ -13,6 +13,7 @@ pub mod nginx_conf;
 mod operation;
 mod parse;
 mod record;
+mod scan;
 mod time;
 
 pub use classify::{

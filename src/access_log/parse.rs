@@ -4,13 +4,12 @@ mod clock;
 mod marks;
 mod plain;
 mod request;
-mod scan;
 mod value;
 
 use memchr::{memchr, memmem, memrchr};
 
 use super::format::{Back, Extent, Field, Guard, Literal, Step};
-use super::{LogFormat, Record};
+use super::{LogFormat, Record, scan};
 use clock::Clock;
 use marks::Marks;
 use plain::PlainPlan;

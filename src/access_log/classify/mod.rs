@@ -32,7 +32,7 @@ use self::health::Health;
 use self::host::{Hosts, Site};
 use self::query::Query;
 use self::target::{Target, first_segment};
-use super::{Class, Operation, Protocol};
+use super::{Class, Operation, Protocol, scan};
 
 /// What the classifier looks at: the request as the client sent it, nginx's escapes undone.
 #[derive(Clone, Copy, Debug, Default)]
@@ -263,10 +263,8 @@ impl Classifier {
         bucket: &'a [u8],
         object: &'a [u8],
     ) -> Classified<'a> {
-        let (tenant, bucket) = match memchr(b':', bucket) {
-            Some(at) => (&bucket[..at], &bucket[at + 1..]),
-            None => (&b""[..], bucket),
-        };
+        let (tenant, bucket) =
+            if scan::contains(b':', bucket) { of_tenant(bucket) } else { (&b""[..], bucket) };
         let operation = if bucket.is_empty() {
             if method == Method::Post {
                 return Classified { protocol: Protocol::Sts, class: Class::Sts, tenant, object, ..NOTHING };
@@ -280,6 +278,12 @@ impl Classifier {
         let class = class::class(operation, method, !object.is_empty());
         Classified { protocol: Protocol::S3, operation, class, tenant, bucket, object }
     }
+}
+
+/// Tenant and bucket of `tenant:bucket`.
+#[cold]
+fn of_tenant(bucket: &[u8]) -> (&[u8], &[u8]) {
+    memchr(b':', bucket).map_or((b"", bucket), |at| (&bucket[..at], &bucket[at + 1..]))
 }
 
 /// No API, no operation, no names.

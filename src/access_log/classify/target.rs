@@ -1,8 +1,9 @@
 //! The request target taken apart: path and query.
 
-use memchr::{memchr, memchr2, memmem, memrchr};
+use memchr::{memchr, memmem, memrchr};
 
 use super::percent::escaped_byte;
+use crate::access_log::scan;
 
 /// A request target as it was sent, nothing decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ impl<'a> Target<'a> {
     #[inline]
     fn origin_form(uri: &'a [u8], is_absolute: bool) -> Self {
         // One scan tells apart what nearly all targets are: neither encoded nor with a query.
-        let Some(first) = memchr2(b'?', b'%', uri) else {
+        let Some(first) = scan::find_either(b'?', b'%', uri) else {
             return Self { path: uri, query: b"", is_absolute, encoded: false };
         };
         let encoded = uri[first] == b'%';
@@ -95,9 +96,10 @@ impl<'a> Target<'a> {
 }
 
 /// The first segment of a path, and what follows its `/`: both empty when there is none. `path` begins with `/`.
+#[inline]
 pub(super) fn first_segment(path: &[u8]) -> (&[u8], &[u8]) {
     let path = path.get(1..).unwrap_or_default();
-    match memchr(b'/', path) {
+    match scan::find_near(b'/', path) {
         Some(at) => (&path[..at], &path[at + 1..]),
         None => (path, b""),
     }
