@@ -122,7 +122,7 @@ Example:
 #[derive(Clone, Debug, Default, ClapArgs)]
 #[command(next_help_heading = "How to read lines")]
 pub struct FormatArgs {
-    /// main, rgwlens, combined, or a whole log_format directive, pasted [default: the configuration's]
+    /// main, rgwlens, combined, rgw-ops, beast, civetweb, or a whole log_format directive, pasted [default: the configuration's]
     #[arg(long, value_name = "NAME|DIRECTIVE")]
     pub log_format: Option<String>,
     /// rgw_dns_name, or one of the zonegroup's hostnames: below it a host names a bucket; can be repeated
