@@ -136,6 +136,10 @@ fn k6_sighup_under_traffic() {
     });
     let before = site.committed();
     wait_for("it goes on", || (site.committed() > before).then_some(()));
+    assert_eq!(said("committed"), 0, "that is for those who look for mistakes");
+    fs::write(site.config(), format!("log_level = \"debug\"\n{good}")).expect("write");
+    daemon.signal("HUP");
+    wait_for("it says more", || (said("committed") > 0 && said("closed") > 0).then_some(()));
     fs::write(site.config(), good).expect("write");
     for _ in 0..100 {
         daemon.signal("HUP");

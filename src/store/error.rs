@@ -26,6 +26,15 @@ pub enum StoreError {
         /// The database.
         path: PathBuf,
     },
+    /// Another `replay` adds to it.
+    #[error(
+        "another `rgwlens replay` writes to the store {path}: two at once could count the same lines twice; nothing was \
+         written, try again when it has ended"
+    )]
+    InReplay {
+        /// The database.
+        path: PathBuf,
+    },
     /// From the future.
     #[error(
         "the store {path} was written by a later version of rgwlens (its layout is {found}, this version knows {known}): \
