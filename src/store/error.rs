@@ -128,6 +128,9 @@ impl StoreError {
                 error,
                 mend: "; another process has it, and did not let go of it in time",
             },
+            Some(ErrorCode::SystemIoFailure) => {
+                Self::Failed { path, error, mend: "; see what the kernel says of the disk: `dmesg`" }
+            }
             Some(ErrorCode::ReadOnly) => {
                 Self::Failed { path, error, mend: "; the file or its file system is read-only" }
             }

@@ -679,3 +679,21 @@ fn replaced_windows_leave_no_refused_points() {
     let left = fixture.reader().quarantined(&Which::default(), 0, 10).unwrap();
     assert_eq!(left.iter().map(|point| point.id).collect::<Vec<_>>(), [1, 3]);
 }
+
+/// Names are numbers of a sequence, never times, and none is given again: not even that of the newest part, once that is
+/// gone.
+#[test]
+fn d9_a_number_is_never_given_twice() {
+    let mut fixture = fixture();
+    let mut last = 0;
+    for _ in 0..3 {
+        fixture.store.append(&fixture.stream, &some_parts(3)).unwrap();
+        let numbers: Vec<i64> = fixture.reader().parts_after(0, 100).unwrap().iter().map(|p| p.seq).collect();
+        assert!(numbers.is_sorted_by(|a, b| a < b) && numbers[0] > last, "{numbers:?} after {last}");
+        last = numbers[numbers.len() - 1];
+        for kind in [WindowKind::Node, WindowKind::Bucket] {
+            fixture.store.delete(&fixture.stream, kind, &[Range::ALL]).unwrap();
+        }
+        assert_eq!(fixture.reader().bounds().unwrap(), (0, 0));
+    }
+}
