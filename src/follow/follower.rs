@@ -145,8 +145,8 @@ struct Tail {
     read_ms: TimestampMs,
     /// It cannot grow (a copy of a file that was then truncated): its end is the end.
     sealed: bool,
-    /// It was empty when it was found beside the log: it may come to be a copy of a file that was read, being made.
-    empty: bool,
+    /// It had no line when it was found beside the log: it may come to be a copy of a file that was read, being made.
+    begun: bool,
     /// Lines were handed out since it was last synced.
     unsynced: bool,
     /// It could not be read: when to try again. Until it can, it is not let go.
@@ -161,7 +161,7 @@ impl Tail {
             stirred: now,
             read_ms: 0,
             sealed: false,
-            empty: false,
+            begun: false,
             unsynced: false,
             failing: None,
         }
@@ -346,7 +346,7 @@ impl Follower {
                 Piece::Lines(range) => {
                     tail.unsynced = true;
                     // Now that there is a whole line to tell by.
-                    if std::mem::take(&mut tail.empty) && self.is_copy(at) {
+                    if std::mem::take(&mut tail.begun) && self.is_copy(at) {
                         self.files.remove(at);
                         continue;
                     }

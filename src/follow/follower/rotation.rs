@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     super::{
+        identity::is_telling,
         incident::Incident,
         position::FilePosition,
         reader::{Match, Reader},
@@ -38,8 +39,7 @@ impl Follower {
             };
             // A file that was missed so far may be older than one that was not.
             let at = self.before_newer(&scan, at + 1).unwrap_or(self.files.len());
-            let empty = !sibling.live && sibling.head.is_empty();
-            self.files.insert(at, Tail { empty, ..Tail::new(reader, now) });
+            self.files.insert(at, Tail { begun: is_begun(sibling), ..Tail::new(reader, now) });
         }
         self.supersede(now);
     }
@@ -132,7 +132,8 @@ impl Follower {
         // Up to the file itself, or the first that is newer: those are found when the log is seen to be another file.
         let between =
             scan.files.iter().skip(from).take_while(|sibling| !sibling.live && self.held(sibling).is_none());
-        let unread = between.filter(|sibling| self.known(sibling).is_none());
+        // One without a line may be a copy that the next rotation is making, of what is read where it was written.
+        let unread = between.filter(|sibling| !is_begun(sibling) && self.known(sibling).is_none());
         copies.extend(unread.map(|sibling| Tail::new(Reader::new(sibling), now)));
         let at = self.before_newer(&scan, from).unwrap_or(at);
         for (n, tail) in copies.into_iter().enumerate() {
@@ -140,6 +141,11 @@ impl Follower {
         }
         recovered
     }
+}
+
+/// Whether a file beside the log has no line yet: it may come to be a copy of the log.
+pub(super) fn is_begun(sibling: &Sibling) -> bool {
+    !sibling.live && !is_telling(&sibling.head)
 }
 
 /// Reads on in a file that holds the place, or that is a copy which ends before it.

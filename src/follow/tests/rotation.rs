@@ -238,6 +238,58 @@ fn r8_copytruncate_twice_between_two_looks() {
     world.assert_delivered(&world.written.clone());
 }
 
+/// The next rotation has begun when the one before is noticed: what it copies is read where it was written.
+#[test]
+fn r8_copytruncate_noticed_while_the_next_copy_is_being_made() {
+    for lines in [1, 200] {
+        for begun in [0, 5, 40] {
+            for reads_before_it_is_truncated in [true, false] {
+                let mut world = World::running(Naming::Number);
+                world.write(3);
+                world.copytruncate();
+                world.write(lines);
+                fs::rename(world.rotated(1), world.rotated(2)).unwrap();
+                let content = fs::read(world.log()).unwrap();
+                let mut copy = fs::File::create(world.rotated(1)).unwrap();
+                copy.write_all(&content[..begun.min(content.len())]).unwrap();
+                world.read();
+                copy.write_all(&content[begun.min(content.len())..]).unwrap();
+                if reads_before_it_is_truncated {
+                    world.read();
+                }
+                fs::File::options().write(true).open(world.log()).unwrap().set_len(0).unwrap();
+                world.write(2);
+                world.settle();
+                world.assert_delivered(&world.written.clone());
+            }
+        }
+    }
+}
+
+/// The same at a start, after a rotation that was missed.
+#[test]
+fn r8_started_while_the_next_copy_is_being_made() {
+    for begun in [0, 5] {
+        let mut world = World::running(Naming::Number);
+        world.kill();
+        world.write(3);
+        world.copytruncate();
+        world.write(100);
+        fs::rename(world.rotated(1), world.rotated(2)).unwrap();
+        let content = fs::read(world.log()).unwrap();
+        let mut copy = fs::File::create(world.rotated(1)).unwrap();
+        copy.write_all(&content[..begun]).unwrap();
+        world.restart();
+        world.read();
+        copy.write_all(&content[begun..]).unwrap();
+        world.read();
+        fs::File::options().write(true).open(world.log()).unwrap().set_len(0).unwrap();
+        world.write(2);
+        world.settle();
+        world.assert_delivered(&world.written.clone());
+    }
+}
+
 #[test]
 fn r8_copytruncate_while_down() {
     let mut world = World::running(Naming::Number);
