@@ -697,3 +697,53 @@ fn d9_a_number_is_never_given_twice() {
         assert_eq!(fixture.reader().bounds().unwrap(), (0, 0));
     }
 }
+
+/// Parts of a minute in which so many buckets were asked for.
+fn parts_of(buckets: usize) -> Vec<Part> {
+    let mut windows = windows();
+    for number in 0..buckets {
+        record(&mut windows, 1_000_000, &format!("bucket-{number}"));
+    }
+    windows.advance(2_000_000);
+    windows.close_due()
+}
+
+/// Somebody looks at the database with a transaction that does not end. What is written meanwhile stays in the write-ahead
+/// log, once, and no longer than that; commits and pruning go on.
+#[test]
+fn a_reader_that_stays_holds_up_nobody_and_leaves_nothing() {
+    let mut fixture = fixture();
+    fixture.store.add_output("influx", true).unwrap();
+    let parts = parts_of(2_000);
+    fixture.store.append(&fixture.stream, &parts).unwrap();
+    let bytes = |name: &str| fixture.path.with_file_name(name).metadata().map_or(0, |file| file.len());
+    let one_commit = bytes("rgwlens.db-wal");
+    let holder = rusqlite::Connection::open(&fixture.path).unwrap();
+    holder.execute_batch("BEGIN").unwrap();
+    let sees = || -> i64 { holder.query_row("SELECT count(*) FROM parts", [], |row| row.get(0)).unwrap() };
+    let seen = sees();
+    let keep = Keep { age: Duration::from_secs(1 << 40), bytes: 1 << 20 };
+    let prune = |store: &mut Store| {
+        let (_, newest) = Reader::open(store.path()).unwrap().bounds().unwrap();
+        let ack = Acknowledgement { seq: newest, ..Acknowledgement::default() };
+        store.acknowledge(&[("influx".into(), ack)]).unwrap();
+        store.prune(keep, 2_000_000).unwrap()
+    };
+    let (mut pruned, rounds) = (0, 400);
+    for _ in 0..rounds {
+        fixture.store.append(&fixture.stream, &parts).unwrap();
+        pruned += prune(&mut fixture.store).parts;
+    }
+    let held = bytes("rgwlens.db-wal");
+    assert!(pruned > 0 && sees() == seen, "{pruned} pruned; it sees {} of {seen}", sees());
+    assert!(held > 16 << 20, "only {held} bytes: this tests nothing");
+    assert!(held < 4 * rounds * one_commit, "{held} bytes, {one_commit} a commit");
+    drop(holder);
+    for _ in 0..3 {
+        fixture.store.append(&fixture.stream, &parts).unwrap();
+        prune(&mut fixture.store);
+    }
+    let left = bytes("rgwlens.db-wal");
+    assert!(left <= 17 << 20, "{left} bytes of {held} are left");
+    assert!(bytes("rgwlens.db") < 4 << 20, "{} bytes of database", bytes("rgwlens.db"));
+}
