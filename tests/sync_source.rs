@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use support::nginx::Nginx;
 use support::process::Process;
 use support::site::{Site, count_lines};
+use support::traffic::Random;
 use support::wait_for;
 
 /// Who else looks at the log. Twice nobody: how much two equal runs differ.
@@ -49,28 +50,76 @@ fn client(port: u16, stop: &AtomicBool) -> Vec<u32> {
 
 fn latencies(port: u16, time: Duration) -> Vec<u32> {
     let stop = AtomicBool::new(false);
-    let mut all = thread::scope(|scope| {
+    thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| client(port, &stop))).collect();
         thread::sleep(time);
         stop.store(true, Ordering::Relaxed);
         let latencies = clients.into_iter().map(|client| client.join().expect("a client failed"));
         latencies.collect::<Vec<_>>().concat()
-    });
-    all.sort_unstable();
-    all
+    })
 }
 
-/// Nearest rank, in milliseconds.
-fn quantile(sorted: &[u32], share: f64) -> f64 {
-    let rank = ((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len());
-    f64::from(sorted[rank - 1]) / 1000.0
+/// Latencies, by their size: half a percent a step.
+#[derive(Clone)]
+struct Histogram(Vec<u32>);
+
+const STEPS: f64 = 200.0;
+
+impl Histogram {
+    fn of(latencies: &[u32]) -> Self {
+        let mut histogram = Self(vec![0; (f64::from(u32::MAX).ln() * STEPS) as usize + 1]);
+        for us in latencies {
+            histogram.0[(f64::from((*us).max(1)).ln() * STEPS) as usize] += 1;
+        }
+        histogram
+    }
+
+    fn of_all<'a>(all: impl Iterator<Item = &'a Self>) -> Self {
+        let mut sum = Self::of(&[]);
+        for histogram in all {
+            for (sum, count) in sum.0.iter_mut().zip(&histogram.0) {
+                *sum += count;
+            }
+        }
+        sum
+    }
+
+    fn count(&self) -> u64 {
+        self.0.iter().map(|count| u64::from(*count)).sum()
+    }
+
+    /// Nearest rank, in milliseconds.
+    fn quantile(&self, share: f64) -> f64 {
+        let rank = ((self.count() as f64 * share).ceil() as u64).max(1);
+        let mut below = 0;
+        let at = self.0.iter().position(|count| {
+            below += u64::from(*count);
+            below >= rank
+        });
+        (at.unwrap_or(0) as f64 / STEPS).exp() / 1000.0
+    }
 }
 
-/// The middle, the smallest and the largest.
-fn spread(mut values: Vec<f64>) -> [f64; 3] {
-    values.sort_by(f64::total_cmp);
-    [values[values.len() / 2], values[0], values[values.len() - 1]]
+/// The ratio of the P99 of all rounds in one mode to that in another, and where it lies in 95 of 100 draws of as many rounds
+/// from these, with replacement. What both modes have of a round is drawn together, so that what the machine did to a round
+/// it did to both.
+fn ratio(of: &[Histogram], to: &[Histogram]) -> [f64; 3] {
+    let p99 = |rounds: &[Histogram], drawn: &[usize]| {
+        Histogram::of_all(drawn.iter().map(|round| &rounds[*round])).quantile(0.99)
+    };
+    let all: Vec<usize> = (0..of.len()).collect();
+    let mut random = Random(1);
+    let mut ratios: Vec<f64> = (0..DRAWS)
+        .map(|_| {
+            let drawn: Vec<usize> = all.iter().map(|_| random.below(of.len() as u64) as usize).collect();
+            p99(of, &drawn) / p99(to, &drawn)
+        })
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    [p99(of, &all) / p99(to, &all), ratios[DRAWS / 40], ratios[DRAWS - 1 - DRAWS / 40]]
 }
+
+const DRAWS: usize = 400;
 
 /// A gateway's machine, in each mode.
 struct Machine {
@@ -119,38 +168,35 @@ fn latency_of_nginx() {
     let number = |name, default| {
         std::env::var(name).map_or(default, |text: String| text.parse::<u64>().expect("a number"))
     };
-    let (rounds, seconds) = (number("ROUNDS", 9), number("SECONDS", 4));
+    let (rounds, milliseconds) = (number("ROUNDS", 80), number("MILLISECONDS", 1_500));
     let out = &mut std::io::stdout();
-    writeln!(out, "| `access_log` | rgwlens | Requests/s | P50 ms | P99 ms | P99.9 ms | P99 to that without |\n|--|--|--:|--:|--:|--:|--:|").expect("write");
+    writeln!(out, "| `access_log` | rgwlens | Requests | P50 ms | P99 ms | P99.9 ms | P99 to that without |\n|--|--|--:|--:|--:|--:|--:|").expect("write");
     for buffer in ["", " buffer=64k flush=1s"] {
         let mut machine = Machine::start(buffer);
-        let mut results: Vec<Vec<[f64; 4]>> = vec![Vec::new(); MODES.len()];
-        for round in 0..rounds as usize {
-            // Another one first in each round: what drifts on the machine drifts for all.
-            for mode in (0..MODES.len()).map(|at| (at + round) % MODES.len()) {
+        let mut random = Random(rounds);
+        let mut results: Vec<Vec<Histogram>> = vec![Vec::new(); MODES.len()];
+        for _ in 0..rounds {
+            // In another order in each round: what drifts on the machine, and what one leaves to the next, is for all.
+            let mut order: Vec<usize> = (0..MODES.len()).collect();
+            (1..order.len()).for_each(|at| order.swap(at, random.below(at as u64 + 1) as usize));
+            for mode in order {
                 let daemon = machine.daemon(MODES[mode]);
-                let sorted = latencies(machine.nginx.port, Duration::from_secs(seconds));
+                let latencies = latencies(machine.nginx.port, Duration::from_millis(milliseconds));
                 if let Some(daemon) = daemon {
                     assert_eq!(daemon.end("TERM"), Some(0), "{}", machine.site.said());
                 }
-                let rate = sorted.len() as f64 / seconds as f64;
-                results[mode].push([
-                    rate,
-                    quantile(&sorted, 0.5),
-                    quantile(&sorted, 0.99),
-                    quantile(&sorted, 0.999),
-                ]);
+                results[mode].push(Histogram::of(&latencies));
             }
         }
         for (mode, rounds) in MODES.iter().zip(&results) {
-            let column = |at: usize| rounds.iter().map(|round| round[at]).collect::<Vec<_>>();
-            let [rate, p50, p99, p999] = [0, 1, 2, 3].map(|at| spread(column(at))[0]);
-            let ratios = rounds.iter().zip(&results[0]).map(|(this, without)| this[2] / without[2]).collect();
-            let [ratio, least, most] = spread(ratios);
+            let all = Histogram::of_all(rounds.iter());
+            let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| all.quantile(share));
+            let [ratio, least, most] = ratio(rounds, &results[0]);
             writeln!(
                 out,
-                "| {} | {mode} | {rate:.0} | {p50:.3} | {p99:.3} | {p999:.3} | {ratio:.2} ({least:.2} to {most:.2}) |",
+                "| {} | {mode} | {} | {p50:.3} | {p99:.3} | {p999:.3} | {ratio:.2} ({least:.2} to {most:.2}) |",
                 if machine.buffer.is_empty() { "unbuffered" } else { machine.buffer.trim() },
+                all.count(),
             )
             .expect("write");
         }
