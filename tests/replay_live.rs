@@ -15,7 +15,7 @@ use rgwlens::store::{Range, Reader, Store, Stream};
 use support::influx::{InfluxDb, VictoriaMetrics};
 use support::points::{self, Point};
 use support::sink::Sink;
-use support::site::{Site, count_lines};
+use support::site::{Site, count_lines, program};
 use support::traffic::{self, Random, Traffic};
 use support::wait_for;
 
@@ -215,6 +215,24 @@ fn no_replay_damages_what_is_there() {
         history.assert_whole(&format!("after --replace of {} alone", file.display()));
     }
     assert!(nothing < history.files.len(), "no file alone had a window to replace: this tests nothing");
+
+    // Killed at any moment, it is done again, once what the store got of it has been sent.
+    let files: Vec<String> = history.files.iter().map(|file| file.display().to_string()).collect();
+    let mut interrupted = 0;
+    for after_ms in [30, 600] {
+        let mut command = program();
+        command.arg("--config").arg(history.site.config()).args(["replay", "--replace"]).args(&files);
+        let mut replay = history.site.spawn(&mut command);
+        std::thread::sleep(std::time::Duration::from_millis(after_ms));
+        interrupted += usize::from(replay.ended().is_none());
+        drop(replay);
+        let daemon = history.site.start();
+        history.site.drain(daemon, history.lines);
+        let output = history.replay(&["--replace"], &history.files);
+        assert!(output.status.success(), "{}", said(&output));
+        history.assert_whole("after a --replace that was killed and done again");
+    }
+    assert!(interrupted > 0, "it was never killed: this tests nothing");
 
     // What the store has now goes out once more, and changes nothing.
     let daemon = history.site.start();
