@@ -450,6 +450,26 @@ fn r9_rewritten_to_the_same_or_a_larger_size() {
     }
 }
 
+/// Lines so long that all that is kept of them to know a place by is the same.
+#[test]
+fn r9_rewritten_to_the_same_size_with_the_same_end() {
+    let line = |first: char| format!("{first}{}", "y".repeat(3_900));
+    let mut world = World::running(Naming::Number);
+    let write = |world: &mut World, first: char| {
+        for line in [line(first), line('z'), line('z')] {
+            world.append(format!("{line}\n").as_bytes());
+            world.written.push(line);
+        }
+    };
+    world.truncate();
+    write(&mut world, 'a');
+    world.read();
+    world.copytruncate();
+    write(&mut world, 'b');
+    world.settle();
+    world.assert_delivered(&world.written.clone());
+}
+
 #[test]
 fn r10_inode_used_again() {
     let mut world = World::running(Naming::Number);
