@@ -137,11 +137,16 @@ fn c12_c13_a_backlog_of_invented_names_in_bounded_memory() {
     for zst in [false, true] {
         let (site, sink) = with_sink();
         let mut random = Random(13);
-        append(&site, &traffic::line(&mut random, now_ms() - 3_600_000));
-        let daemon = site.start();
-        wait_for("the first is counted", || (site.committed() == 1).then_some(()));
-        assert_eq!(daemon.end("TERM"), Some(0));
-        let mut lines = 1 + invent(&site.log(), megabytes << 20, &mut random);
+        let mut lines = 0;
+        if zst {
+            // To be known, and to be found compressed. Idle, it lets the clock pass by all that comes then: all is late.
+            append(&site, &traffic::line(&mut random, now_ms() - 3_600_000));
+            lines += 1;
+            let daemon = site.start();
+            wait_for("the first is counted", || (site.committed() == 1).then_some(()));
+            assert_eq!(daemon.end("TERM"), Some(0));
+        }
+        lines += invent(&site.log(), megabytes << 20, &mut random);
         if zst {
             let packed = File::create(site.path("access.log.1.zst")).expect("create");
             let log = File::open(site.log()).expect("open");
@@ -164,7 +169,7 @@ fn c12_c13_a_backlog_of_invented_names_in_bounded_memory() {
         let _ = writeln!(
             io::stderr(),
             "{megabytes} MiB{}, {lines} lines, each of its own bucket: {peak} MiB at most, {seconds:.1} s",
-            if zst { " as .zst" } else { "" }
+            if zst { " as .zst, all of it late" } else { "" }
         );
         assert!(peak < 256, "{peak} MiB for a log of {megabytes}");
         site.drain(daemon, lines);

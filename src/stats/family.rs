@@ -12,7 +12,7 @@ use crate::point::TimestampMs;
 
 /// Windows of late lines open at a time, where they are not held. Beyond it the oldest closes early: a log that is read
 /// after the time has passed it by is in order, so the oldest has what it will get. One part more at worst, no loss.
-const LATE_WINDOWS: usize = 128;
+const LATE_WINDOWS: usize = 32;
 
 /// Windows of late lines held to the end of input. Beyond it the oldest closes early, so that files in the wrong order
 /// (or a file that holds two) take no more memory than this: where they are in order among themselves it has all its
