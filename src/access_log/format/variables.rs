@@ -18,6 +18,7 @@ pub(in crate::access_log) enum Field {
     BytesSent,
     RequestTime,
     Host,
+    HttpHost,
     RemoteAddr,
     UserAgent,
     UpstreamAddr,
@@ -26,6 +27,8 @@ pub(in crate::access_log) enum Field {
     UpstreamHeaderTime,
     CopySource,
     CopyFrom,
+    Destination,
+    ContentType,
     GatewayRequestId,
 }
 
@@ -126,7 +129,7 @@ pub(super) fn lookup(name: &str) -> (Field, Alphabet) {
         "bytes_sent" => (Field::BytesSent, Alphabet::Number),
         "request_time" => (Field::RequestTime, Alphabet::Number),
         "host" => (Field::Host, Alphabet::NoBlank),
-        "http_host" => (Field::Host, Alphabet::Any),
+        "http_host" => (Field::HttpHost, Alphabet::Any),
         "remote_addr" => (Field::RemoteAddr, Alphabet::Word),
         "http_user_agent" => (Field::UserAgent, Alphabet::Any),
         "upstream_addr" => (Field::UpstreamAddr, Alphabet::List),
@@ -135,6 +138,8 @@ pub(super) fn lookup(name: &str) -> (Field, Alphabet) {
         "upstream_header_time" => (Field::UpstreamHeaderTime, Alphabet::List),
         "http_x_amz_copy_source" => (Field::CopySource, Alphabet::Any),
         "http_x_copy_from" => (Field::CopyFrom, Alphabet::Any),
+        "http_destination" => (Field::Destination, Alphabet::Any),
+        "content_type" | "http_content_type" => (Field::ContentType, Alphabet::Any),
         "upstream_http_x_amz_request_id" | "upstream_http_x_trans_id" => {
             (Field::GatewayRequestId, Alphabet::Any)
         }
@@ -193,8 +198,8 @@ pub(super) const USEFUL: &[Loss] = &[
     (&[Field::RequestLength, Field::ContentLength], "request_length", "uploads have no bytes"),
     (&[Field::ContentLength], "content_length", "bytes received from clients include request headers"),
     (
-        &[Field::Host],
-        "host",
+        &[Field::HttpHost, Field::Host],
+        "http_host",
         "the bucket of a virtual-host style request is not seen: its key is taken for the bucket",
     ),
     (&[Field::RemoteAddr], "remote_addr", "health checks cannot be told by address"),
