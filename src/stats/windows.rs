@@ -202,6 +202,9 @@ impl Windows {
         if self.first_ms.is_none() {
             self.begin(times.first_ms);
         }
+        if times.earliest_ms < self.earliest_ms {
+            self.begin(times.earliest_ms);
+        }
         self.totals.lines += piece.counted + piece.rejected;
         self.totals.counted += piece.counted;
         self.totals.rejected += piece.rejected;
@@ -233,7 +236,8 @@ impl Windows {
     /// Whether none of the lines is late or far ahead, whatever came before them.
     fn can_absorb(&self, piece: &Piece) -> bool {
         let (Some(times), Some(watermark)) = (&piece.times, self.watermark_ms) else { return true };
-        let on_time = |start_ms: TimestampMs, place: Place| place == Place::OnTime && start_ms >= self.floor_ms;
+        let on_time =
+            |start_ms: TimestampMs, place: Place| place == Place::OnTime && start_ms >= self.floor_ms;
         times.first_ms <= watermark + CLOCK_SKEW_MS
             && piece.node.iter().all(|(start, _)| on_time(*start, self.node.place(*start, false)))
             && piece.bucket.iter().all(|(start, _)| on_time(*start, self.bucket.place(*start, false)))
