@@ -81,7 +81,7 @@ Stopping loses nothing: the next start goes on with the line after the last one 
 
 Examples:
   systemctl enable --now rgwlens
-  rgwlens --log-level debug run                 see every window and commit
+  rgwlens --log-level debug run                 see every window that closes, and every commit
   RGWLENS_STORE__PATH=/tmp/try.db rgwlens run   the environment can set any key")]
     Run,
     /// Count past logs into an output, once
@@ -314,6 +314,12 @@ pub struct ReportArgs {
     /// Threads that parse and count files, 0 for one each processor; what comes out is the same
     #[arg(short, long, value_name = "N", default_value_t = 1)]
     pub jobs: usize,
+    /// Of this gateway only; of files: which gateway they are from
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+    /// Of this log only; of files: which log of the configuration they are
+    #[arg(long, value_name = "NAME")]
+    pub log: Option<String>,
     /// How lines are written and what they mean.
     #[command(flatten)]
     pub format: FormatArgs,

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     config::Config,
-    influx::{Client, Target, sender::Sender},
+    influx::{
+        Client, Target,
+        sender::{PATIENCE, Sender},
+    },
     store::{Quarantined, Reader, Store, Which},
 };
 
@@ -160,7 +163,7 @@ async fn resend_to(
             lines.push_str(&point.line);
             lines.push('\n');
         }
-        let report = sender.send(lines.as_bytes()).await.with_context(|| {
+        let report = sender.send_patiently(lines.as_bytes(), PATIENCE).await.with_context(|| {
             format!(
                 "output {:?} does not take points; what it has not taken stays in quarantine",
                 target.name

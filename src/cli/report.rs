@@ -4,6 +4,8 @@ mod files;
 mod page;
 mod stored;
 
+pub(super) use stored::Filter;
+
 use std::{io::Write as _, path::Path};
 
 use super::{
@@ -23,7 +25,8 @@ pub(super) fn run(global: &GlobalArgs, args: &ReportArgs) -> anyhow::Result<u8> 
     let range = context::period(&args.period)?;
     let options = Options { top: args.top, ..Options::default() };
     let report = if args.files.is_empty() {
-        of_store(&config.store.path, range, options)?
+        let filter = Filter { log: args.log.as_deref(), node: args.node.as_deref() };
+        of_store(&config.store.path, range, filter, options)?
     } else {
         files::from_files(&config, args, range, options)?
     };
@@ -36,9 +39,14 @@ pub(super) fn run(global: &GlobalArgs, args: &ReportArgs) -> anyhow::Result<u8> 
 }
 
 /// What a store has of a range of time.
-pub(super) fn of_store(store: &Path, range: Range, options: Options) -> anyhow::Result<Report> {
+pub(super) fn of_store(
+    store: &Path,
+    range: Range,
+    filter: Filter<'_>,
+    options: Options,
+) -> anyhow::Result<Report> {
     let reader = Reader::open(store)?;
-    Ok(stored::from_store(&reader, range, stored::Filter::default(), options)?)
+    Ok(stored::from_store(&reader, range, filter, options)?)
 }
 
 /// The page, as standard output can show it.
