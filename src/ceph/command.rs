@@ -201,7 +201,7 @@ async fn drain(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) -> Resu
 fn plain(said: &[u8]) -> String {
     let text = String::from_utf8_lossy(said);
     let mut out = String::new();
-    for (n, c) in text.trim().chars().enumerate() {
+    for (n, c) in text.trim_matches(|c: char| c.is_control() || c.is_whitespace()).chars().enumerate() {
         if n == QUOTED {
             out.push('…');
             break;

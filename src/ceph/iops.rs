@@ -142,7 +142,8 @@ fn divisors(pool: &Pool, settings: &IopsSettings) -> (Option<f64>, Option<f64>) 
 
 fn bound_of(power: &Power, pool: &Pool, settings: &IopsSettings) -> (Option<f64>, Option<f64>) {
     let (reads, writes) = divisors(pool, settings);
-    let over = |power: Option<f64>, divisor: Option<f64>| power.zip(divisor).map(|(power, divisor)| power / divisor);
+    let over =
+        |power: Option<f64>, divisor: Option<f64>| power.zip(divisor).map(|(power, divisor)| power / divisor);
     (over(power.reads, reads), over(power.writes, writes))
 }
 
@@ -237,7 +238,9 @@ pub(super) fn without_figure(snapshot: &Snapshot, settings: &IopsSettings) -> BT
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ceph::decode::{CrushRule, Df, Node, ObjectStore, OsdDump, OsdState, OsdTree, PoolStats, PoolUsage, Take};
+    use crate::ceph::decode::{
+        CrushRule, Df, Node, ObjectStore, OsdDump, OsdState, OsdTree, PoolStats, PoolUsage, Take,
+    };
 
     /// Ten disks on filestore, five on bluestore, four ssd; a pool of three copies, one of k=4 m=2, one on ssd.
     fn cluster() -> Snapshot {
@@ -277,7 +280,11 @@ mod tests {
             id: None,
             numbers: vec![("read_op_per_sec", reads), ("write_op_per_sec", writes)],
         };
-        let usage = |name: &str, bytes| PoolUsage { name: name.into(), id: None, numbers: vec![("bytes_used", bytes)] };
+        let usage = |name: &str, bytes| PoolUsage {
+            name: name.into(),
+            id: None,
+            numbers: vec![("bytes_used", bytes)],
+        };
         let store = |id| ObjectStore { id, name: if id < 10 { "filestore" } else { "bluestore" }.into() };
         Snapshot {
             osd_tree: Some(OsdTree { nodes, stray: Vec::new() }),
@@ -293,7 +300,11 @@ mod tests {
             }),
             crush_rules: Some(vec![rule(0, "hdd"), rule(1, "ssd")]),
             osd_metadata: Some((0..19).map(store).collect()),
-            pool_stats: Some(vec![stats("data", 100.0, 50.0), stats("cold", 25.0, 0.0), stats("index", 9.0, 9.0)]),
+            pool_stats: Some(vec![
+                stats("data", 100.0, 50.0),
+                stats("cold", 25.0, 0.0),
+                stats("index", 9.0, 9.0),
+            ]),
             df: Some(Df {
                 stats: Vec::new(),
                 classes: Vec::new(),
@@ -364,7 +375,10 @@ mod tests {
         (dump.osds[0].up, dump.osds[14].is_in) = (false, false);
         let data = of(&snapshot, &IopsSettings::default(), pool("hdd", "data"));
         assert_eq!(data.osds, 13.0);
-        assert!(close(data.read_bound, 1300.0 / 3.0) && close(data.write_bound, (450.0 + 400.0) / 3.0), "{data:?}");
+        assert!(
+            close(data.read_bound, 1300.0 / 3.0) && close(data.write_bound, (450.0 + 400.0) / 3.0),
+            "{data:?}"
+        );
         dump_all_down(&mut snapshot);
         let data = of(&snapshot, &IopsSettings::default(), pool("hdd", "data"));
         assert_eq!((data.read_bound, data.used_ratio), (Some(0.0), None), "nothing of nothing is no share");

@@ -55,7 +55,9 @@ pub(super) fn osds(snapshot: &Snapshot) -> Osds {
 
 /// The OSDs of each rule.
 pub(super) fn osds_of_rules(snapshot: &Snapshot, osds: &Osds) -> HashMap<i64, BTreeSet<i64>> {
-    let (Some(tree), Some(rules)) = (&snapshot.osd_tree, &snapshot.crush_rules) else { return HashMap::new() };
+    let (Some(tree), Some(rules)) = (&snapshot.osd_tree, &snapshot.crush_rules) else {
+        return HashMap::new();
+    };
     let nodes: HashMap<i64, &Node> = tree.nodes.iter().map(|node| (node.id, node)).collect();
     let by_name: HashMap<&str, i64> = tree.nodes.iter().map(|node| (node.name.as_str(), node.id)).collect();
     let taken = |rule: &CrushRule| {

@@ -41,14 +41,16 @@ impl Health {
     /// Operations that take too long: `SLOW_OPS`, and before Nautilus `REQUEST_SLOW` and `REQUEST_STUCK`. Its `count` is
     /// of daemons in some releases, so only the message says how many. `None` if that cannot be told.
     pub fn slow_ops(&self) -> Option<f64> {
-        let slow = ["SLOW_OPS", "REQUEST_SLOW", "REQUEST_STUCK"].into_iter().filter_map(|name| self.check(name));
+        let slow =
+            ["SLOW_OPS", "REQUEST_SLOW", "REQUEST_STUCK"].into_iter().filter_map(|name| self.check(name));
         slow.map(|check| leading_number(check.message.as_deref()?)).sum()
     }
 
     /// How long the oldest of them has taken, in seconds; 0 where there is none.
     pub fn slow_ops_oldest_seconds(&self) -> Option<f64> {
         let Some(check) = self.check("SLOW_OPS") else {
-            let before_nautilus = ["REQUEST_SLOW", "REQUEST_STUCK"].into_iter().any(|name| self.check(name).is_some());
+            let before_nautilus =
+                ["REQUEST_SLOW", "REQUEST_STUCK"].into_iter().any(|name| self.check(name).is_some());
             return (!before_nautilus).then_some(0.0);
         };
         let (_, after) = check.message.as_deref()?.split_once("blocked for ")?;
@@ -58,7 +60,8 @@ impl Health {
 
 pub(super) fn decode(json: Json<'_>) -> Option<Health> {
     let status = json.get("status").owned()?;
-    let checks = json.get("checks").entries().into_iter().flatten().map(|(name, check)| check_of(name, check));
+    let checks =
+        json.get("checks").entries().into_iter().flatten().map(|(name, check)| check_of(name, check));
     let mutes = json.get("mutes").list().map(|mutes| mutes.len() as f64);
     Some(Health { status, checks: checks.collect(), mutes })
 }

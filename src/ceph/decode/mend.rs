@@ -69,7 +69,10 @@ mod tests {
         };
         check(r#"{"a":inf,"b":-inf,"c":nan,"d":-nan}"#, r#"{"a":null,"b":null,"c":null,"d":null}"#);
         check(r#"[ NaN , Infinity, -Infinity,inf]"#, r#"[ null , null, null,null]"#);
-        check(r#"{"inf":"inf","a\"inf":"x, -inf ,","p\\":inf}"#, r#"{"inf":"inf","a\"inf":"x, -inf ,","p\\":null}"#);
+        check(
+            r#"{"inf":"inf","a\"inf":"x, -inf ,","p\\":inf}"#,
+            r#"{"inf":"inf","a\"inf":"x, -inf ,","p\\":null}"#,
+        );
         check(r#"{"a":1.5e-3,"b":true,"c":null,"d":info}"#, r#"{"a":1.5e-3,"b":true,"c":null,"d":info}"#);
         check("inf", "null");
         check(r#"{"open":"inf"#, r#"{"open":"inf"#);

@@ -151,8 +151,12 @@ impl Snapshot {
                 self.pool_stats = Some(pool_stats::decode(json).ok_or_else(|| not_it("a list"))?);
             }
             Question::OsdDf => self.osd_df = Some(osd_df::decode(json).ok_or_else(|| not_it("`nodes`"))?),
-            Question::OsdTree => self.osd_tree = Some(osd_tree::decode(json).ok_or_else(|| not_it("`nodes`"))?),
-            Question::OsdDump => self.osd_dump = Some(osd_dump::decode(json).ok_or_else(|| not_it("`pools`"))?),
+            Question::OsdTree => {
+                self.osd_tree = Some(osd_tree::decode(json).ok_or_else(|| not_it("`nodes`"))?)
+            }
+            Question::OsdDump => {
+                self.osd_dump = Some(osd_dump::decode(json).ok_or_else(|| not_it("`pools` or `osds`"))?)
+            }
             Question::CrushRules => {
                 self.crush_rules = Some(crush_rules::decode(json).ok_or_else(|| not_it("a list"))?);
             }

@@ -20,7 +20,11 @@ pub(super) fn decode(json: Json<'_>) -> Option<Vec<OsdUsage>> {
         Some(OsdUsage {
             id: node.get("id").id().filter(|id| *id >= 0)?,
             class: node.get("device_class").owned(),
-            utilization_percent: node.get("utilization").number(),
+            // Of an OSD that holds nothing since nothing belongs on it, Ceph says 0 or nan: nothing of nothing.
+            utilization_percent: node
+                .get("utilization")
+                .number()
+                .filter(|_| node.get("kb").number() != Some(0.0)),
             pgs: node.get("pgs").number(),
         })
     };

@@ -66,7 +66,7 @@ pub(super) fn decode(json: Json<'_>) -> Option<OsdDump> {
     };
     Some(OsdDump {
         pools: json.get("pools").list()?.filter_map(pool).collect(),
-        osds: json.get("osds").list().into_iter().flatten().filter_map(osd).collect(),
+        osds: json.get("osds").list()?.filter_map(osd).collect(),
         full_ratio: json.get("full_ratio").number().filter(|ratio| *ratio > 0.0),
         nearfull_ratio: json.get("nearfull_ratio").number().filter(|ratio| *ratio > 0.0),
     })

@@ -52,7 +52,11 @@ pub(super) fn decode(json: Json<'_>) -> Option<Vec<PoolStats>> {
             recovery.numbers_or_zero(RECOVERY),
             recovery.numbers(TOTALS),
         ];
-        Some(PoolStats { name: pool.get("pool_name").owned()?, id: pool.get("pool_id").id(), numbers: numbers.concat() })
+        Some(PoolStats {
+            name: pool.get("pool_name").owned()?,
+            id: pool.get("pool_id").id(),
+            numbers: numbers.concat(),
+        })
     };
     Some(json.list()?.filter_map(pool).collect())
 }

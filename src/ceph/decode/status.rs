@@ -86,7 +86,8 @@ pub(super) fn decode(json: Json<'_>) -> Option<Status> {
     let (monmap, mgrmap, pgmap) = (json.get("monmap"), json.get("mgrmap"), json.get("pgmap"));
     let count = |json: Json<'_>| json.list().map(|list| list.len() as f64);
     let states = pgmap.get("pgs_by_state").list().into_iter().flatten();
-    let states = states.filter_map(|state| Some((state.get("state_name").owned()?, state.get("count").number()?)));
+    let states =
+        states.filter_map(|state| Some((state.get("state_name").owned()?, state.get("count").number()?)));
     Some(Status {
         osdmap,
         pgmap: pgmap_numbers(pgmap),

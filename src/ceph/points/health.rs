@@ -41,8 +41,10 @@ pub(super) fn write(status: &Status, maker: &mut Maker) {
     maker.point("ceph_mgrmap", &[], mgrs);
     let osdmap = &status.osdmap;
     if !osdmap.numbers.is_empty() {
-        let fields =
-            Fields::default().numbers(&osdmap.numbers).flag("full", osdmap.full).flag("nearfull", osdmap.nearfull);
+        let fields = Fields::default()
+            .numbers(&osdmap.numbers)
+            .flag("full", osdmap.full)
+            .flag("nearfull", osdmap.nearfull);
         maker.point("ceph_osdmap", &[], fields);
     }
 }

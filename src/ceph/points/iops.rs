@@ -13,7 +13,8 @@ pub(super) fn write(snapshot: &Snapshot, settings: &IopsSettings, maker: &mut Ma
         return;
     }
     for bound in bounds(snapshot, settings) {
-        let left = |bound: Option<f64>, actual: Option<f64>| bound.zip(actual).map(|(bound, actual)| bound - actual);
+        let left =
+            |bound: Option<f64>, actual: Option<f64>| bound.zip(actual).map(|(bound, actual)| bound - actual);
         let fields = Fields::default()
             .number("osds", Some(bound.osds))
             .number("replicas", bound.replicas)

@@ -17,7 +17,12 @@ impl Maker {
     pub(in crate::ceph) fn point(&mut self, measurement: &str, tags: &[(&str, &str)], fields: Fields) {
         if !fields.0.is_empty() {
             let tags = Tags::new(tags.iter().copied());
-            self.points.push(Point { measurement: measurement.into(), tags, fields: fields.0, time: self.time });
+            self.points.push(Point {
+                measurement: measurement.into(),
+                tags,
+                fields: fields.0,
+                time: self.time,
+            });
         }
     }
 }

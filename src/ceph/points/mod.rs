@@ -127,6 +127,7 @@ pub const FIELDS: &[&str] = &[
     "slow_ops",
     "slow_ops_oldest_seconds",
     "stale",
+    "status",
     "status_code",
     "stored",
     "total",
@@ -161,7 +162,12 @@ pub const FIELDS: &[&str] = &[
 ///
 /// Without a manager that is active, what a monitor says about PGs, rates and usage is what the last one told it: nothing
 /// of that is written as if it were new.
-pub fn write_points(snapshot: &Snapshot, settings: &IopsSettings, per_osd: bool, time: TimestampNs) -> Vec<Point> {
+pub fn write_points(
+    snapshot: &Snapshot,
+    settings: &IopsSettings,
+    per_osd: bool,
+    time: TimestampNs,
+) -> Vec<Point> {
     let mut maker = Maker::new(time);
     let fresh = snapshot.status.as_ref().is_none_or(super::decode::Status::is_fresh);
     if let Some(status) = &snapshot.status {

@@ -35,7 +35,7 @@ impl One<'_> {
     }
 
     fn utilization(&self) -> Option<f64> {
-        self.usage?.utilization_percent
+        self.usage.filter(|_| self.speaks())?.utilization_percent
     }
 }
 
@@ -110,7 +110,10 @@ fn class_fields(members: &[&One<'_>], counts: bool, snapshot: &Snapshot) -> Fiel
         .number("num_nearfull_osds", over(dump.and_then(|dump| dump.nearfull_ratio)))
         .number("utilization_min_percent", of_used(|used| used.iter().copied().fold(f64::INFINITY, f64::min)))
         .number("utilization_mean_percent", of_used(|used| used.iter().sum::<f64>() / used.len() as f64))
-        .number("utilization_max_percent", of_used(|used| used.iter().copied().fold(f64::NEG_INFINITY, f64::max)))
+        .number(
+            "utilization_max_percent",
+            of_used(|used| used.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
+        )
 }
 
 fn latency_fields(members: &[&One<'_>]) -> Fields {
@@ -151,7 +154,8 @@ mod tests {
 
     #[test]
     fn percentiles_are_nearest_rank() {
-        let check = |times: &[f64], share, expected| assert_eq!(nearest_rank(times, share), expected, "{times:?}");
+        let check =
+            |times: &[f64], share, expected| assert_eq!(nearest_rank(times, share), expected, "{times:?}");
         check(&[], 0.5, None);
         check(&[7.0], 0.99, Some(7.0));
         check(&[1.0, 2.0], 0.5, Some(1.0));
