@@ -188,9 +188,12 @@ fn of_all(
     let power = Power::of(members.iter().filter_map(|id| osds.get(id)), settings);
     // How much of a pool's load is theirs: as much as they are of its OSDs.
     let part = |placed: &Placed<'_>| {
-        let all = placed.osds.iter().filter(works).count();
-        let ours = placed.osds.intersection(members).filter(works).count();
-        if all == 0 { 0.0 } else { ours as f64 / all as f64 }
+        let share = |all: usize, ours: usize| (all > 0).then(|| ours as f64 / all as f64);
+        let working = placed.osds.iter().filter(works).count();
+        let ours = || placed.osds.intersection(members);
+        share(working, ours().filter(works).count())
+            .or_else(|| share(placed.osds.len(), ours().count()))
+            .unwrap_or(0.0)
     };
     let here = pools.iter().map(|placed| (placed, part(placed))).filter(|(_, part)| *part > 0.0);
     let here: Vec<(&Placed<'_>, f64)> = here.collect();
