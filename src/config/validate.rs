@@ -164,6 +164,7 @@ impl Checks<'_> {
             } else {
                 self.path_segment("rgw.swift_prefix", &written.swift_prefix, ", or / for Swift at the root")
             },
+            swift_account_in_url: written.swift_account_in_url.as_ref().map(|flag| flag.0),
             swift_auth_entry: self.path_segment("rgw.swift_auth_entry", &written.swift_auth_entry, ""),
             admin_entry: self.path_segment("rgw.admin_entry", &written.admin_entry, ""),
             health: HealthSettings::default(),

@@ -112,6 +112,7 @@ pub(super) struct Rgw {
     pub(super) website_dns_names: Texts,
     pub(super) release: String,
     pub(super) swift_prefix: String,
+    pub(super) swift_account_in_url: Option<Flag>,
     pub(super) swift_auth_entry: String,
     pub(super) admin_entry: String,
 }
@@ -124,6 +125,7 @@ impl Default for Rgw {
             website_dns_names: Texts(default.website_dns_names),
             release: default.release.name().into(),
             swift_prefix: default.swift_prefix,
+            swift_account_in_url: default.swift_account_in_url.map(Flag),
             swift_auth_entry: default.swift_auth_entry,
             admin_entry: default.admin_entry,
         }
