@@ -199,7 +199,12 @@ fn a_sick_cluster_says_how() {
         &[("class", "hdd")],
         &[("num_up_osds", Some(1.0)), ("num_in_osds", Some(0.0)), ("utilization_max_percent", None)],
     );
-    check(&points, "ceph_iops_bound", &[("scope", "cluster")], &[("osds", Some(0.0)), ("read_bound", Some(0.0)), ("used_ratio", None)]);
+    check(
+        &points,
+        "ceph_iops_bound",
+        &[("scope", "cluster")],
+        &[("osds", Some(0.0)), ("read_bound", Some(0.0)), ("used_ratio", None)],
+    );
 }
 
 #[test]
