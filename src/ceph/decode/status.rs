@@ -11,7 +11,6 @@ const PGMAP: &[&str] = &[
     "bytes_used",
     "bytes_avail",
     "bytes_total",
-    "version",
 ];
 
 /// Numbers of `pgmap` that are there only when they are not zero.
