@@ -137,6 +137,28 @@ enum Kind {
     Sampled,
 }
 
+impl Kind {
+    /// Why an event was kept.
+    fn of(event: &Event) -> Self {
+        match (event.slow, event.status) {
+            (true, _) => Self::Slow,
+            (false, 500..) => Self::Error5xx,
+            (false, 499) => Self::Sampled,
+            (false, 400..) => Self::Error4xx,
+            _ => Self::Sampled,
+        }
+    }
+
+    fn cap(self, settings: &EventSettings) -> usize {
+        match self {
+            Self::Slow => settings.slow,
+            Self::Error5xx => settings.errors_5xx,
+            Self::Error4xx => settings.errors_4xx,
+            Self::Sampled => settings.sampled,
+        }
+    }
+}
+
 /// Keeps the first requests of each kind in a window, in the order of the log.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EventTally {
@@ -160,8 +182,7 @@ impl EventTally {
                 Outcome::Ok | Outcome::Aborted => Kind::Sampled,
             }
         };
-        let cap = [settings.slow, settings.errors_5xx, settings.errors_4xx, settings.sampled][kind as usize];
-        if self.kept[kind as usize] >= cap {
+        if self.kept[kind as usize] >= kind.cap(settings) {
             return;
         }
         if matches!(kind, Kind::Sampled) && !is_sampled(request, settings.sample) {
@@ -179,15 +200,19 @@ impl EventTally {
     /// Goes on where a window left off that was restored from the store.
     pub(super) fn resume(&mut self, events: &[Event], settings: &EventSettings) {
         for event in events {
-            let kind = match (event.slow, event.status) {
-                (true, _) => Kind::Slow,
-                (false, 500..) => Kind::Error5xx,
-                (false, 499) => Kind::Sampled,
-                (false, 400..) => Kind::Error4xx,
-                _ => Kind::Sampled,
-            };
-            self.kept[kind as usize] += usize::from(settings.enabled);
+            self.kept[Kind::of(event) as usize] += usize::from(settings.enabled);
         }
+    }
+
+    /// Leaves of later events those that the caps allow beside the ones that were kept before.
+    pub(super) fn admit(&mut self, later: &mut Vec<Event>, settings: &EventSettings) {
+        later.retain(|event| {
+            let kind = Kind::of(event);
+            let kept = &mut self.kept[kind as usize];
+            let has_room = *kept < kind.cap(settings);
+            *kept += usize::from(has_room);
+            has_room
+        });
     }
 
     pub(super) fn is_empty(&self) -> bool {
