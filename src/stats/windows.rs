@@ -227,7 +227,8 @@ impl Windows {
     /// Whether none of the lines is late or far ahead, whatever came before them.
     fn can_absorb(&self, piece: &Piece) -> bool {
         let (Some(times), Some(watermark)) = (&piece.times, self.watermark_ms) else { return true };
-        let on_time = |start_ms: TimestampMs, place: Place| place == Place::OnTime && start_ms >= self.floor_ms;
+        let on_time =
+            |start_ms: TimestampMs, place: Place| place == Place::OnTime && start_ms >= self.floor_ms;
         times.first_ms <= watermark + CLOCK_SKEW_MS
             && piece.node.iter().all(|(start, _)| on_time(*start, self.node.place(*start, false)))
             && piece.bucket.iter().all(|(start, _)| on_time(*start, self.bucket.place(*start, false)))

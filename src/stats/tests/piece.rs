@@ -57,14 +57,26 @@ fn line_by_line(inputs: &[Input], settings: &Settings) -> (Vec<Part>, Totals) {
 /// Few places for names and events.
 fn tight() -> Settings {
     Settings {
-        admission: AdmissionSettings { per_window: 4, admitted: 9, candidates: 6, ..AdmissionSettings::default() },
-        events: EventSettings { sample: 0.3, sampled: 2, errors_4xx: 2, not_found: true, ..EventSettings::default() },
+        admission: AdmissionSettings {
+            per_window: 4,
+            admitted: 9,
+            candidates: 6,
+            ..AdmissionSettings::default()
+        },
+        events: EventSettings {
+            sample: 0.3,
+            sampled: 2,
+            errors_4xx: 2,
+            not_found: true,
+            ..EventSettings::default()
+        },
         ..Settings::default()
     }
 }
 
 fn inputs() -> impl Strategy<Value = Vec<Input>> {
-    let step = (0i64..4_000, 0i64..1_000, 0usize..12, prop::sample::select(vec![200u16, 200, 404, 503]), 0u8..40);
+    let step =
+        (0i64..4_000, 0i64..1_000, 0usize..12, prop::sample::select(vec![200u16, 200, 404, 503]), 0u8..40);
     prop::collection::vec(step, 1..300).prop_map(|steps| {
         let mut now_ms = START_MS;
         let of = |(on, chance, bucket, status, what): (i64, i64, usize, u16, u8)| {
