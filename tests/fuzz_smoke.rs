@@ -102,8 +102,28 @@ fn real(name: &str) -> Vec<Vec<u8>> {
         ],
         "config" => vec![read("examples/rgwlens.toml"), read("tests/bad-config/ranges.toml")],
         "contents" => stored(),
+        "ceph" => ["luminous", "pacific-degraded"].map(cluster).to_vec(),
         _ => panic!("what does {name} read?"),
     }
+}
+
+/// What a cluster answered to each question, with the question's number in front.
+fn cluster(state: &str) -> Vec<u8> {
+    let questions = [
+        "status",
+        "df",
+        "osd-perf",
+        "osd-pool-stats",
+        "osd-df",
+        "osd-tree",
+        "osd-dump",
+        "osd-crush-rule-dump",
+        "osd-metadata",
+    ];
+    let answer = |(number, name): (usize, &&str)| {
+        [&[number as u8][..], &read(format!("tests/ceph-json/{state}/{name}.json"))].concat()
+    };
+    questions.iter().enumerate().map(answer).collect::<Vec<_>>().join(&0xFF)
 }
 
 /// Contents as the store has them: those of windows over the corpus.

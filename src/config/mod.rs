@@ -5,6 +5,7 @@
 //! set by an environment variable: `RGWLENS_`, then the key in capitals with `__` between its levels, as
 //! `RGWLENS_STORE__PATH` or `RGWLENS_OUTPUT__0__URL`. The environment wins over the file.
 
+mod ceph;
 mod check;
 mod choice;
 #[cfg(test)]
@@ -57,12 +58,14 @@ pub struct Config {
     pub tags: Tags,
     /// The embedded store.
     pub store: StoreConfig,
-    /// The logs to follow: at least one, names and paths unique.
+    /// The logs to follow, names and paths unique: at least one, unless there is something else to do.
     pub logs: Vec<LogConfig>,
     /// What the gateway is configured as, and what is a health check.
     pub classifier: ClassifierSettings,
     /// Windows, slowness, buckets, events. Its lateness is that of a log without its own: see [`Config::settings_of`].
     pub settings: Settings,
+    /// Whether and how Ceph is asked.
+    pub ceph: CephConfig,
     /// Where points go, names unique. None is fine: the store is enough.
     pub outputs: Vec<Target>,
 }
@@ -76,6 +79,15 @@ pub struct StoreConfig {
     pub keep: Duration,
     /// Size of the database from which on the oldest parts are pruned, bytes.
     pub max_bytes: u64,
+}
+
+/// Whether and how Ceph is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CephConfig {
+    /// `run` does, every interval.
+    pub enabled: bool,
+    /// How: `rgwlens ceph` asks once, enabled or not.
+    pub settings: crate::ceph::Settings,
 }
 
 /// One log to follow, with its rotations.
@@ -167,6 +179,11 @@ impl Config {
     /// The constant tags of points from this gateway that are from none of its logs.
     pub fn node_tags(&self) -> Tags {
         Tags::new(self.tags.iter().chain([("cluster", &*self.cluster), ("node", &*self.node)]))
+    }
+
+    /// The constant tags of points about the cluster, whoever asks it.
+    pub fn cluster_tags(&self) -> Tags {
+        Tags::new(self.tags.iter().chain([("cluster", &*self.cluster)]))
     }
 
     /// The settings of one log: all the same but for the lateness.

@@ -50,7 +50,7 @@ pub(super) fn validate(
         log_level: checks.choice("log_level", &written.log_level),
         tags: checks.tags(&written.tags),
         store: checks.store(&written.store),
-        logs: checks.logs(&written.log, written.windows.lateness.0),
+        logs: checks.logs(&written.log, written.windows.lateness.0, written.ceph.enabled.0),
         classifier: ClassifierSettings { health: checks.health(&written.health), ..checks.rgw(&written.rgw) },
         settings: Settings {
             windows,
@@ -58,6 +58,7 @@ pub(super) fn validate(
             admission: checks.buckets(&written.buckets),
             events: checks.events(&written.events),
         },
+        ceph: checks.ceph(&written.ceph),
         outputs: checks.outputs(written.output, surroundings),
     }
 }
@@ -84,11 +85,17 @@ impl Checks<'_> {
         }
     }
 
-    fn logs(&mut self, written: &[written::Log], least_lateness: Duration) -> Vec<LogConfig> {
-        if written.is_empty() {
+    /// `else_to_do`: a daemon without logs has something to do.
+    fn logs(
+        &mut self,
+        written: &[written::Log],
+        least_lateness: Duration,
+        else_to_do: bool,
+    ) -> Vec<LogConfig> {
+        if written.is_empty() && !else_to_do {
             self.wrong(
                 "log",
-                "there must be at least one [[log]]; without any, it is /var/log/nginx/access.log",
+                "there is nothing to do: no log is followed, and ceph.enabled is false; without this line it is /var/log/nginx/access.log",
             );
         }
         let logs: Vec<_> = written

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     access_log::{ClassifierSettings, HealthSettings},
+    ceph::Settings,
     stats::{AdmissionSettings, EventSettings, SlowSettings, WindowSettings},
 };
 
@@ -31,6 +32,7 @@ pub(super) struct File {
     pub(super) slow: Slow,
     pub(super) buckets: Buckets,
     pub(super) events: Events,
+    pub(super) ceph: Ceph,
     pub(super) output: Vec<Output>,
 }
 
@@ -49,6 +51,7 @@ impl Default for File {
             slow: Slow::default(),
             buckets: Buckets::default(),
             events: Events::default(),
+            ceph: Ceph::default(),
             output: Vec::new(),
         }
     }
@@ -235,6 +238,50 @@ impl Default for Events {
             sample: Share(sample),
             sampled: Count(sampled as u64),
             fields: Texts(fields),
+        }
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Ceph {
+    pub(super) enabled: Flag,
+    pub(super) interval: Span,
+    pub(super) timeout: Span,
+    pub(super) command: Texts,
+    pub(super) conf: Option<String>,
+    pub(super) keyring: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) id: Option<String>,
+    pub(super) cluster: Option<String>,
+    pub(super) max_output: Size,
+    pub(super) per_osd: Flag,
+    pub(super) filestore_writes: Count,
+    pub(super) bluestore_writes: Count,
+    pub(super) divide_reads: Flag,
+    /// By device class. Empty, since any class may be in it; what it has by default is added to it.
+    pub(super) iops: BTreeMap<String, Count>,
+}
+
+impl Default for Ceph {
+    fn default() -> Self {
+        let Settings { interval, timeout, max_output, command, per_osd, iops, .. } = Settings::default();
+        Self {
+            enabled: Flag(false),
+            interval: Span(interval),
+            timeout: Span(timeout),
+            command: Texts(command),
+            conf: None,
+            keyring: None,
+            name: None,
+            id: None,
+            cluster: None,
+            max_output: Size(max_output as u64),
+            per_osd: Flag(per_osd),
+            filestore_writes: Count(iops.filestore_writes as u64),
+            bluestore_writes: Count(iops.bluestore_writes as u64),
+            divide_reads: Flag(iops.divide_reads),
+            iops: BTreeMap::new(),
         }
     }
 }

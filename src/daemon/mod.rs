@@ -1,15 +1,18 @@
-//! `run`: the only place that knows everyone. A thread for each log, one for the outputs, and this one for the rest:
+//! `run`: the only place that knows everyone. A thread for each log, one for the outputs, one for each worker that asks in
+//! rounds, and this one for the rest:
 //! signals, the watchdog, pruning, our own health.
 //!
 //! There is no special way to stop: stopping is crashing, with one commit before it. A reload is a stop and a start
 //! within the process, once the new configuration is known to be good.
 
+mod ceph;
 mod delivery;
 mod embedded;
 mod health;
 mod ingest;
 mod others;
 mod retired;
+mod rounds;
 mod shared;
 mod signals;
 #[cfg(test)]
@@ -143,6 +146,7 @@ fn prepare(
 struct Daemon {
     shared: Arc<Shared>,
     ingest: Vec<JoinHandle<anyhow::Result<()>>>,
+    rounds: Vec<JoinHandle<anyhow::Result<()>>>,
     delivery: JoinHandle<()>,
     keep: Keep,
     health: health::Health,
@@ -155,8 +159,8 @@ impl Daemon {
         let (shared, jobs) = prepare(config, store, clock, |_| {})?;
         let delivery = delivery::start(config, &shared)?;
         let keep = Keep { age: config.store.keep, bytes: config.store.max_bytes };
-        let mut daemon = Self { shared, ingest: Vec::new(), delivery, keep, health };
-        match daemon.follow(config, jobs) {
+        let mut daemon = Self { shared, ingest: Vec::new(), rounds: Vec::new(), delivery, keep, health };
+        match daemon.follow(config, jobs, clock) {
             Ok(()) => Ok(daemon),
             Err(error) => {
                 // None of its threads may live on beside those of the configuration that stays in force.
@@ -166,8 +170,13 @@ impl Daemon {
         }
     }
 
-    /// The configuration is good: lets go of what only the one before it had, and starts the logs' threads.
-    fn follow(&mut self, config: &Config, jobs: Vec<ingest::Job>) -> anyhow::Result<()> {
+    /// The configuration is good: lets go of what only the one before it had, and starts the threads of logs and rounds.
+    fn follow(
+        &mut self,
+        config: &Config,
+        jobs: Vec<ingest::Job>,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<()> {
         let names: Vec<&str> = config.outputs.iter().map(|target| target.name.as_str()).collect();
         for gone in self.shared.store().keep_outputs(&names)? {
             warn!(output = %gone, "is not configured any more: its cursor is dropped, and what it lacks with it");
@@ -177,6 +186,7 @@ impl Daemon {
             let thread = thread::Builder::new().name(format!("log {}", job.name()));
             self.ingest.push(thread.spawn(move || job.run()).context("cannot start a thread")?);
         }
+        self.rounds.extend(ceph::start(config, &self.shared, clock)?);
         Ok(())
     }
 
@@ -210,16 +220,18 @@ impl Daemon {
 
     /// Whether no thread has ended early. If one has, [`stop`](Self::stop) says why.
     fn is_running(&self) -> bool {
-        !self.delivery.is_finished() && !self.ingest.iter().any(JoinHandle::is_finished)
+        !self.delivery.is_finished() && !self.ingest.iter().chain(&self.rounds).any(JoinHandle::is_finished)
     }
 
     /// Ends all threads; each log has committed what it read. Hands the store back.
     fn stop(self) -> anyhow::Result<Store> {
         self.shared.stop();
         let mut outcome = Ok(());
-        for thread in self.ingest {
+        let logs = self.ingest.into_iter().map(|thread| (thread, "a log's"));
+        let rounds = self.rounds.into_iter().map(|thread| (thread, "a collector's"));
+        for (thread, whose) in logs.chain(rounds) {
             // A panic in a thread is a mistake of ours: the service manager starts us again from the last commit.
-            let ended = thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a log's thread panicked")));
+            let ended = thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("{whose} thread panicked")));
             outcome = outcome.and(ended);
         }
         if self.delivery.join().is_err() {

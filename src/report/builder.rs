@@ -6,13 +6,14 @@ use std::{
 };
 
 use super::{
-    BucketReport, Buckets, ClassReport, Figures, Flow, LatencyStats, Lines, NodeReport, OperationReport,
-    Parts, Peak, Rejected, Report, Service, SizeReport, SizeStep, Slow, SlowOfClass, SlowOfNode,
-    StatusReport, UpstreamReport, distribution::Distribution, figures::share, seen::Seen, slowest::Slowest,
+    BucketReport, Buckets, CephBuilder, ClassReport, Figures, Flow, LatencyStats, Lines, NodeReport,
+    OperationReport, Parts, Peak, Rejected, Report, Service, SizeReport, SizeStep, Slow, SlowOfClass,
+    SlowOfNode, StatusReport, UpstreamReport, distribution::Distribution, figures::share, seen::Seen,
+    slowest::Slowest,
 };
 use crate::{
     access_log::{Class, Operation, Protocol},
-    point::{Tags, TimestampMs},
+    point::{Point, Tags, TimestampMs},
     stats::{
         Counters, NO_BUCKET, OTHER, Part, PartId, SIZE_EDGES, Series, Size, Table, UNKNOWN_BUCKET,
         WindowKind, counter,
@@ -68,6 +69,7 @@ pub struct Builder {
     sizes: BTreeMap<Class, Counters>,
     windows: BTreeMap<Window, Figures>,
     slowest: Slowest,
+    ceph: CephBuilder,
 }
 
 impl Builder {
@@ -91,6 +93,7 @@ impl Builder {
             sizes: BTreeMap::new(),
             windows: BTreeMap::new(),
             slowest: Slowest::new(options.slowest),
+            ceph: CephBuilder::default(),
         }
     }
 
@@ -128,6 +131,11 @@ impl Builder {
         for event in part.contents.events() {
             self.slowest.add(event, node, log);
         }
+    }
+
+    /// Adds a point that is from no window, of a stream with these tags. What is not of Ceph is left out.
+    pub fn add_point(&mut self, point: &Point, tags: &Tags) {
+        self.ceph.add(point, tags);
     }
 
     /// Tells of a part that could not be read.
@@ -256,6 +264,7 @@ impl Builder {
                     latency: measured.stats(),
                 })
                 .collect(),
+            ceph: self.ceph.finish(),
         }
     }
 }

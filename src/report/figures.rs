@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::CephReport;
 use crate::{
     point::TimestampMs,
     stats::{Counters, counter},
@@ -48,6 +49,8 @@ pub struct Report {
     pub buckets: Buckets,
     /// By RGW's operation, most requests first.
     pub operations: Vec<OperationReport>,
+    /// What Ceph said about itself, by cluster; empty where nobody asks it.
+    pub ceph: Vec<CephReport>,
 }
 
 /// Parts added to a report.

@@ -236,7 +236,7 @@ fn the_shape_of_the_json() {
         |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
     assert_eq!(
         keys(&json),
-        "buckets bytes_in_per_second bytes_out_per_second classes from_ms lines nodes operations parts \
+        "buckets bytes_in_per_second bytes_out_per_second ceph classes from_ms lines nodes operations parts \
          requests_per_second seconds service sizes slow statuses total until_ms upstreams"
     );
     let figures = "aborted bytes_in bytes_out errors_4xx errors_5xx ok requests slow";

@@ -28,6 +28,8 @@ pub(crate) const BODIES: &[(&str, Body)] = &[
     ("position", position),
     #[cfg(feature = "cli")]
     ("config", config),
+    #[cfg(feature = "cli")]
+    ("ceph", ceph),
 ];
 
 /// Runs one by its name.
@@ -259,5 +261,34 @@ fn config(data: &[u8]) {
     match rgwlens::config::Config::from_toml(text) {
         Ok(config) => assert!(!config.logs.is_empty()),
         Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// Whatever the `ceph` command says, and whatever it says to which question: no panic, no number that is none, and the
+/// same points for the same words.
+#[cfg(feature = "cli")]
+fn ceph(data: &[u8]) {
+    use rgwlens::ceph::{IopsSettings, Question, Snapshot, write_points};
+    use rgwlens::point::Field;
+    let points = || {
+        let mut snapshot = Snapshot::default();
+        // Several answers, one after the other, each with its question in front.
+        for said in data.split(|byte| *byte == 0xFF) {
+            let Some((question, said)) = said.split_first() else { continue };
+            let question = Question::ALL[*question as usize % Question::ALL.len()];
+            let before = snapshot.clone();
+            if snapshot.take(question, said).is_err() {
+                assert!(snapshot == before, "a bad answer changed something");
+            }
+        }
+        write_points(&snapshot, &IopsSettings::default(), true, 0)
+    };
+    let once = points();
+    assert_eq!(once, points());
+    for point in once {
+        assert!(!point.fields.is_empty(), "{point:?}");
+        for (name, field) in &point.fields {
+            assert!(!matches!(field, Field::Float(number) if !number.is_finite()), "{name}: {point:?}");
+        }
     }
 }
