@@ -10,16 +10,19 @@ mod format;
 pub mod nginx_conf;
 mod operation;
 mod parse;
+mod probe_mark;
 mod record;
 mod time;
 
 pub use classify::{
-    Asked, Classified, Classifier, ClassifierSettings, HealthSettings, Release, redacted_uri, valid_bucket,
+    Asked, Classified, Classifier, ClassifierSettings, HealthSettings, ProbeSettings, Release, redacted_uri,
+    valid_bucket,
 };
 pub use conf_lexer::{Position, SyntaxError};
 pub use escape::{Escape, unescape};
 pub use format::{FormatError, Lack, LogFormat};
 pub use operation::{Class, Operation, Protocol};
 pub use parse::{LineParser, Reject};
+pub use probe_mark::{MarkKey, ProbeMark};
 pub use record::Record;
 pub use time::{TimeError, parse_msec, parse_time_iso8601, parse_time_local};

@@ -11,7 +11,7 @@ use super::{
     written,
 };
 use crate::{
-    access_log::{ClassifierSettings, HealthSettings},
+    access_log::{ClassifierSettings, HealthSettings, ProbeSettings},
     stats::{AdmissionSettings, EventSettings, Settings, SlowSettings, WindowSettings},
 };
 
@@ -160,6 +160,7 @@ impl Checks<'_> {
             swift_auth_entry: self.path_segment("rgw.swift_auth_entry", &written.swift_auth_entry, ""),
             admin_entry: self.path_segment("rgw.admin_entry", &written.admin_entry, ""),
             health: HealthSettings::default(),
+            probe: ProbeSettings::default(),
         }
     }
 

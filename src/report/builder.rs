@@ -42,7 +42,7 @@ const RESERVED: [&str; 3] = [NO_BUCKET, UNKNOWN_BUCKET, OTHER];
 
 /// Whether a class is a client's use of the object store, and so counts for success rate and availability.
 fn is_service(class: Class) -> bool {
-    !matches!(class, Class::Health | Class::Sync | Class::Admin | Class::Invalid)
+    !matches!(class, Class::Health | Class::Sync | Class::Admin | Class::Invalid | Class::Probe)
 }
 
 /// Adds up parts, in any order, from any number of gateways and logs. A part that was added before (same tags and

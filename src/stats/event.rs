@@ -88,6 +88,12 @@ impl Event {
     /// Longest of them, bytes.
     const LONGEST: [usize; 6] = [320, 1024, 32, 1024, 64, 256];
 
+    /// One of its [`texts`](Self::texts); empty if there is none of this name.
+    pub fn text(&self, name: &str) -> &str {
+        let at = Self::TEXTS.iter().position(|text| *text == name);
+        at.map_or("", |at| self.texts[at].as_str())
+    }
+
     fn new(request: &Request<'_>, hash: u64) -> Self {
         let record = request.record;
         let mut scratch = Vec::new();
@@ -135,22 +141,28 @@ enum Kind {
     Error5xx,
     Error4xx,
     Sampled,
+    Probe,
 }
+
+/// Requests of our own probe that are kept, of every window: those of a dozen rounds, so that a flood with a stolen mark
+/// stays bounded.
+const PROBE_REQUESTS: usize = 1_000;
 
 /// Keeps the first requests of each kind in a window, in the order of the log.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EventTally {
-    kept: [usize; 4],
+    kept: [usize; 5],
     events: Vec<Event>,
 }
 
 impl EventTally {
     /// Keeps the request if it is of a kind that is kept, and the kind's cap is not reached. `line` is the whole line.
     pub(super) fn record(&mut self, request: &Request<'_>, line: &[u8], settings: &EventSettings) {
-        if !settings.enabled {
+        let kind = if request.class == Class::Probe {
+            Kind::Probe
+        } else if !settings.enabled {
             return;
-        }
-        let kind = if request.slow {
+        } else if request.slow {
             Kind::Slow
         } else {
             match request.outcome {
@@ -160,7 +172,9 @@ impl EventTally {
                 Outcome::Ok | Outcome::Aborted => Kind::Sampled,
             }
         };
-        let cap = [settings.slow, settings.errors_5xx, settings.errors_4xx, settings.sampled][kind as usize];
+        let caps =
+            [settings.slow, settings.errors_5xx, settings.errors_4xx, settings.sampled, PROBE_REQUESTS];
+        let cap = caps[kind as usize];
         if self.kept[kind as usize] >= cap {
             return;
         }
@@ -180,13 +194,14 @@ impl EventTally {
     pub(super) fn resume(&mut self, events: &[Event], settings: &EventSettings) {
         for event in events {
             let kind = match (event.slow, event.status) {
+                _ if event.class == Class::Probe => Kind::Probe,
                 (true, _) => Kind::Slow,
                 (false, 500..) => Kind::Error5xx,
                 (false, 499) => Kind::Sampled,
                 (false, 400..) => Kind::Error4xx,
                 _ => Kind::Sampled,
             };
-            self.kept[kind as usize] += usize::from(settings.enabled);
+            self.kept[kind as usize] += usize::from(settings.enabled || matches!(kind, Kind::Probe));
         }
     }
 

@@ -121,6 +121,7 @@ fn request(data: &[u8]) {
         status: u16::from_le_bytes([flags[1], flags[2]]),
         remote_addr: optional(2, next()),
         user_agent: optional(4, next()),
+        time_ms: 0,
         has_copy_source: flags[0] & 8 != 0,
         has_copy_from: flags[0] & 16 != 0,
     };

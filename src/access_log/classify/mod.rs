@@ -10,6 +10,7 @@ mod class;
 mod health;
 mod host;
 mod percent;
+mod probe;
 mod query;
 mod redact;
 mod s3;
@@ -24,13 +25,15 @@ use memchr::memchr;
 
 pub use bucket_name::valid_bucket;
 pub use redact::redacted_uri;
-pub use settings::{ClassifierSettings, HealthSettings, Release};
+pub use settings::{ClassifierSettings, HealthSettings, ProbeSettings, Release};
 
 use self::health::Health;
 use self::host::{Hosts, Site};
+use self::probe::Probe;
 use self::query::Query;
 use self::target::{Target, first_segment};
 use super::{Class, Operation, Protocol};
+use crate::point::TimestampMs;
 
 /// What the classifier looks at: the request as the client sent it, nginx's escapes undone.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,6 +50,8 @@ pub struct Asked<'a> {
     pub remote_addr: Option<&'a [u8]>,
     /// User agent.
     pub user_agent: Option<&'a [u8]>,
+    /// When: a probe's mark is of its time.
+    pub time_ms: TimestampMs,
     /// `x-amz-copy-source` was sent.
     pub has_copy_source: bool,
     /// `X-Copy-From` was sent.
@@ -115,6 +120,7 @@ pub struct Classifier {
     swift_auth: Box<[u8]>,
     admin: Box<[u8]>,
     health: Health,
+    probe: Probe,
 }
 
 impl Classifier {
@@ -133,6 +139,7 @@ impl Classifier {
             swift_auth: entry(&settings.swift_auth_entry),
             admin: entry(&settings.admin_entry),
             health: Health::new(settings.health),
+            probe: Probe::new(settings.probe),
         }
     }
 
@@ -158,7 +165,13 @@ impl Classifier {
         };
         let is_root =
             path == b"/" && target.query.is_empty() && classified.operation == Operation::ListBuckets;
-        if (is_root && self.health.is_root_check(asked)) || self.health.is_configured(asked, target.path) {
+        if self.probe.is_recognised(asked) {
+            // Its buckets live for a moment: as names they would be a new series every round, for a day.
+            classified =
+                Classified { tenant: b"", bucket: b"", object: b"", class: Class::Probe, ..classified };
+        } else if (is_root && self.health.is_root_check(asked))
+            || self.health.is_configured(asked, target.path)
+        {
             classified.class = Class::Health;
         } else if query.from_gateway {
             classified.class = Class::Sync;
