@@ -10,6 +10,7 @@ mod health;
 mod ingest;
 mod others;
 mod retired;
+mod rounds;
 mod shared;
 mod signals;
 #[cfg(test)]
@@ -136,6 +137,7 @@ fn prepare(
 struct Daemon {
     shared: Arc<Shared>,
     ingest: Vec<JoinHandle<anyhow::Result<()>>>,
+    rounds: Vec<JoinHandle<anyhow::Result<()>>>,
     delivery: JoinHandle<()>,
     keep: Keep,
     health: health::Health,
@@ -148,7 +150,7 @@ impl Daemon {
         let (shared, jobs) = prepare(config, store, clock, |_| {})?;
         let delivery = delivery::start(config, &shared)?;
         let keep = Keep { age: config.store.keep, bytes: config.store.max_bytes };
-        let mut daemon = Self { shared, ingest: Vec::new(), delivery, keep, health };
+        let mut daemon = Self { shared, ingest: Vec::new(), rounds: Vec::new(), delivery, keep, health };
         match daemon.follow(config, jobs) {
             Ok(()) => Ok(daemon),
             Err(error) => {
@@ -203,16 +205,18 @@ impl Daemon {
 
     /// Whether no thread has ended early. If one has, [`stop`](Self::stop) says why.
     fn is_running(&self) -> bool {
-        !self.delivery.is_finished() && !self.ingest.iter().any(JoinHandle::is_finished)
+        !self.delivery.is_finished() && !self.ingest.iter().chain(&self.rounds).any(JoinHandle::is_finished)
     }
 
     /// Ends all threads; each log has committed what it read. Hands the store back.
     fn stop(self) -> anyhow::Result<Store> {
         self.shared.stop();
         let mut outcome = Ok(());
-        for thread in self.ingest {
+        let logs = self.ingest.into_iter().map(|thread| (thread, "a log's"));
+        let rounds = self.rounds.into_iter().map(|thread| (thread, "a collector's"));
+        for (thread, whose) in logs.chain(rounds) {
             // A panic in a thread is a mistake of ours: the service manager starts us again from the last commit.
-            let ended = thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a log's thread panicked")));
+            let ended = thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("{whose} thread panicked")));
             outcome = outcome.and(ended);
         }
         if self.delivery.join().is_err() {
