@@ -2,8 +2,10 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test is a crate of its own and uses a part of this")]
 
+pub mod ceph;
 pub mod corpus;
 pub mod durable;
+pub mod gateway;
 #[cfg(feature = "cli")]
 pub mod influx;
 pub mod logrotate;

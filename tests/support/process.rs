@@ -47,3 +47,26 @@ impl Drop for Process {
         }
     }
 }
+
+/// Ends a process when the test's own ends without dropping anything: interrupted, or killed. A shell waits for the end
+/// of a pipe that only the test holds open.
+pub struct Guard {
+    shell: Child,
+}
+
+impl Guard {
+    /// Over this process. Drop the process first: its number may be somebody else's later.
+    pub fn over(process: &Process) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "read -r _; kill -s KILL \"$0\"", &process.id().to_string()]);
+        shell.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self { shell: shell.spawn().expect("sh") }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
+    }
+}
