@@ -6,6 +6,7 @@ use super::{
     Config, LogConfig, StoreConfig,
     check::{Checks, millis},
     leaf::Texts,
+    probe::Variables,
     problem::{Problem, suggest},
     tree::Tree,
     written,
@@ -31,6 +32,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) file: Option<&'a Path>,
     /// What `${CREDENTIALS_DIRECTORY}` means.
     pub(super) credentials: &'a str,
+    /// Variables of the environment that other probes of S3 have.
+    pub(super) probe: Variables<'a>,
 }
 
 /// Checks everything. The result is to be used only if no problem was added.
@@ -47,11 +50,17 @@ pub(super) fn validate(
         cluster: checks.tag_value("cluster", &written.cluster),
         node: checks.node(written.node.as_deref()),
         node_configured: written.node.is_some(),
-        log_level: checks.choice("log_level", &written.log_level),
+        log_level: checks.log_level(&written.log_level, &surroundings.probe),
         tags: checks.tags(&written.tags),
         store: checks.store(&written.store),
         logs: checks.logs(&written.log, written.windows.lateness.0),
-        classifier: ClassifierSettings { health: checks.health(&written.health), ..checks.rgw(&written.rgw) },
+        classifier: ClassifierSettings {
+            health: checks.health(&written.health),
+            probe: checks.known_probes(&written.probe),
+            ..checks.rgw(&written.rgw)
+        },
+        probe: checks.probe(written.probe, surroundings),
+        metrics: checks.metrics(&written.metrics),
         settings: Settings {
             windows,
             slow: checks.slow(&written.slow),

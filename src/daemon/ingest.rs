@@ -77,7 +77,8 @@ impl Job {
         options.olddir = log.olddir.clone();
         pace(&mut options);
         let follower = Follower::open(options)?;
-        let counter = Counter::new(format, config.classifier.clone(), slow, windows);
+        let classifier = config.classifier().context("cannot read `probe.mark_key_file`")?;
+        let counter = Counter::new(format, classifier, slow, windows);
         let sink = StoreSink {
             shared: Arc::clone(shared),
             number,
