@@ -5,6 +5,7 @@ mod check;
 mod context;
 mod demo;
 mod explain;
+mod probe;
 mod progress;
 mod quarantine;
 mod replay;
@@ -60,6 +61,7 @@ fn dispatch(args: &Args) -> anyhow::Result<u8> {
         Command::Status(status) => status::run(&args.global, status),
         Command::Explain(explain) => explain::run(&args.global, explain),
         Command::Check(check) => check::run(&args.global, check),
+        Command::Probe(probe) => probe::run(&args.global, probe),
         Command::Demo(demo) => demo::run(&args.global, demo),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Args::command(), "rgwlens", &mut io::stdout());

@@ -38,7 +38,9 @@ impl Checks<'_> {
         let targets: Vec<_> = written
             .into_iter()
             .enumerate()
-            .map(|(index, output)| Section { prefix: format!("output[{index}]"), around }.target(self, output))
+            .map(|(index, output)| {
+                Section { prefix: format!("output[{index}]"), around }.target(self, output)
+            })
             .collect();
         let why = "each has its own place in what is sent; give this one another name";
         self.unique("output", "name", targets.iter().map(|target| &target.name), why);

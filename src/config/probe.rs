@@ -3,14 +3,8 @@
 use std::{net::SocketAddr, time::Duration};
 
 use super::{
-    LogLevel,
-    check::Checks,
-    choice::Choice as _,
-    leaf::Texts,
-    outputs::Section,
-    units::parse_size,
-    validate::Surroundings,
-    written,
+    LogLevel, check::Checks, choice::Choice as _, leaf::Texts, outputs::Section, units::parse_size,
+    validate::Surroundings, written,
 };
 use crate::{
     access_log::ProbeSettings,
@@ -58,7 +52,8 @@ pub(super) struct Variables<'a> {
 impl<'a> Variables<'a> {
     pub(super) fn of(environment: &'a [(String, String)]) -> Self {
         let find = |wanted: &str| {
-            let variable = environment.iter().find(|(name, value)| name == wanted && !value.trim().is_empty());
+            let variable =
+                environment.iter().find(|(name, value)| name == wanted && !value.trim().is_empty());
             variable.map(|(_, value)| value.trim())
         };
         Self {
@@ -75,7 +70,8 @@ const SECOND: Duration = Duration::from_secs(1);
 impl Checks<'_> {
     /// `LOG_LEVEL` is a common name: it counts where there is `CLUSTER_ENDPOINT` too, if it is a level at all.
     pub(super) fn log_level(&mut self, written: &str, variables: &Variables<'_>) -> LogLevel {
-        let level = variables.log_level.filter(|_| variables.endpoint.is_some() && !self.tree.has("log_level"));
+        let level =
+            variables.log_level.filter(|_| variables.endpoint.is_some() && !self.tree.has("log_level"));
         let level = level.map(|level| match level.to_ascii_lowercase().as_str() {
             "warning" => Some(LogLevel::Warn),
             "critical" | "fatal" => Some(LogLevel::Error),
@@ -97,7 +93,8 @@ impl Checks<'_> {
             let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
             written.endpoint.push(written::Endpoint { url, ..written::Endpoint::default() });
         }
-        let mark_key = section.secret(self, "mark_key", written.mark_key.take(), written.mark_key_file.take());
+        let mark_key =
+            section.secret(self, "mark_key", written.mark_key.take(), written.mark_key_file.take());
         let interval = self.span("probe.interval", &written.interval, &(10 * SECOND..=86_400 * SECOND));
         let jitter = self.span("probe.jitter", &written.jitter, &(Duration::ZERO..=3_600 * SECOND));
         let (enabled, separate) = (written.enabled.0, written.separate.0);
@@ -117,11 +114,14 @@ impl Checks<'_> {
     ) -> Option<Settings> {
         let variables = &section.around.probe;
         let has_endpoint = !written.endpoint.is_empty();
-        let mut key = |checks: &mut Self, field: &str, value, file, variable: Option<&str>, name: &str| {
+        let key = |checks: &mut Self, field: &str, value, file, variable: Option<&str>, name: &str| {
             let secret = section.secret(checks, field, value, file);
             let secret = secret.or_else(|| variable.map(|value| Secret::Value(value.to_owned())));
             if secret.is_none() && has_endpoint {
-                checks.wrong(&section.key(field), format!("is missing: the probe's user has one; {name} would do too"));
+                checks.wrong(
+                    &section.key(field),
+                    format!("is missing: the probe's user has one; {name} would do too"),
+                );
             }
             secret.unwrap_or_else(|| Secret::Value(String::new()))
         };
@@ -143,7 +143,8 @@ impl Checks<'_> {
         );
         let times = SECOND..=600 * SECOND;
         let timeout = self.span("probe.timeout", &written.timeout, &times);
-        let round_timeout = self.span("probe.round_timeout", &written.round_timeout, &(SECOND..=3_600 * SECOND));
+        let round_timeout =
+            self.span("probe.round_timeout", &written.round_timeout, &(SECOND..=3_600 * SECOND));
         let ages = SECOND..=30 * 86_400 * SECOND;
         let leftovers_after = self.span("probe.leftovers_after", &written.leftovers_after, &ages);
         if leftovers_after < round_timeout + timeout {
@@ -189,7 +190,9 @@ impl Checks<'_> {
                     self.wrong("probe.sizes", format!("{text:?} must be there only once, and at most 5GiB"));
                 }
                 Some(size) => sizes.push(size),
-                None => self.wrong("probe.sizes", format!("{text:?} must be a size such as \"512B\" or \"1MiB\"")),
+                None => {
+                    self.wrong("probe.sizes", format!("{text:?} must be a size such as \"512B\" or \"1MiB\""))
+                }
             }
         }
         if written.0.is_empty() || written.0.len() > 8 {
@@ -244,8 +247,13 @@ impl Checks<'_> {
             self.wrong(key, "must not have user or password in it; there are access_key and secret_key");
         } else if url.query().is_some() || url.fragment().is_some() {
             self.wrong(key, "must end before ? and #");
-        } else if style == Style::VirtualHost && host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok() {
-            self.wrong(key, "must have a name, not an address, for the style virtual-host; connect may have the address");
+        } else if style == Style::VirtualHost
+            && host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok()
+        {
+            self.wrong(
+                key,
+                "must have a name, not an address, for the style virtual-host; connect may have the address",
+            );
         }
     }
 

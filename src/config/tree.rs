@@ -222,7 +222,9 @@ fn show(key: &str, value: &Value) -> Option<String> {
         // A whole output in one text may be a URL with a password in it.
         ("password" | "token" | "secret_key" | "mark_key" | "output", _) => true,
         // The secret itself instead of its file: an easy mistake.
-        ("password_file" | "token_file" | "secret_key_file" | "mark_key_file", ValueKind::String(path)) => !path.starts_with(['/', '$']),
+        ("password_file" | "token_file" | "secret_key_file" | "mark_key_file", ValueKind::String(path)) => {
+            !path.starts_with(['/', '$'])
+        }
         _ => false,
     };
     if is_secret && !matches!(value.kind, ValueKind::Table(_) | ValueKind::Nil) {

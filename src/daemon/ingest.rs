@@ -246,6 +246,9 @@ impl StoreSink {
         self.committed_state = staged.windows;
         if !staged.parts.is_empty() {
             self.shared.committed();
+            if let Some(exposed) = self.shared.exposed() {
+                exposed.committed(&self.stream.name, &staged.parts);
+            }
         }
         Ok(())
     }

@@ -6,9 +6,11 @@
 
 mod delivery;
 mod embedded;
+mod exposed;
 mod health;
 mod ingest;
 mod others;
+mod probing;
 mod retired;
 mod rounds;
 mod shared;
@@ -125,7 +127,8 @@ fn prepare(
     for target in &config.outputs {
         store.add_output(&target.name, target.required)?;
     }
-    let shared = Arc::new(Shared::new(store, config.logs.len()));
+    let shared = Shared::new(store, config.logs.len()).exposing(exposed::Exposed::new(config));
+    let shared = Arc::new(shared);
     let jobs = config.logs.iter().enumerate();
     let jobs = jobs
         .map(|(number, log)| Job::prepare(config, log, number, &shared, clock, pace))
@@ -151,7 +154,7 @@ impl Daemon {
         let delivery = delivery::start(config, &shared)?;
         let keep = Keep { age: config.store.keep, bytes: config.store.max_bytes };
         let mut daemon = Self { shared, ingest: Vec::new(), rounds: Vec::new(), delivery, keep, health };
-        match daemon.follow(config, jobs) {
+        match daemon.follow(config, jobs).and_then(|()| daemon.observe(config, clock)) {
             Ok(()) => Ok(daemon),
             Err(error) => {
                 // None of its threads may live on beside those of the configuration that stays in force.
@@ -172,6 +175,13 @@ impl Daemon {
             let thread = thread::Builder::new().name(format!("log {}", job.name()));
             self.ingest.push(thread.spawn(move || job.run()).context("cannot start a thread")?);
         }
+        Ok(())
+    }
+
+    /// Starts what is done beside the logs.
+    fn observe(&mut self, config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<()> {
+        self.rounds.extend(exposed::start(config, &self.shared)?);
+        self.rounds.extend(probing::start(config, &self.shared, clock)?);
         Ok(())
     }
 

@@ -83,8 +83,10 @@ pub(super) fn start(
 ) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = thread::Builder::new().name(format!("rounds {}", stream.name));
-    let outbox = Outbox { stream, shared: Arc::clone(shared), waiting: VecDeque::new(), dropped: 0, troubled: false };
-    let rounds = Rounds { pace, work, outbox, clock: Arc::clone(clock), stop: shared.watch_stop(), missed: 0 };
+    let outbox =
+        Outbox { stream, shared: Arc::clone(shared), waiting: VecDeque::new(), dropped: 0, troubled: false };
+    let rounds =
+        Rounds { pace, work, outbox, clock: Arc::clone(clock), stop: shared.watch_stop(), missed: 0 };
     let body = move || {
         let ended = runtime.block_on(rounds.run());
         // Looking up a name blocks a thread for as long as the name servers are silent: that is not waited for.

@@ -36,6 +36,16 @@ impl Histogram {
         self.sum += sum;
     }
 
+    /// How many were counted.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Their sum, s.
+    pub fn sum(&self) -> f64 {
+        self.sum
+    }
+
     /// Writes its samples.
     pub fn write(&self, name: &str, labels: &[(&str, &str)], text: &mut Exposition) {
         text.histogram(name, labels, self.edges, &self.counts, self.sum);

@@ -54,7 +54,14 @@ impl Exposition {
     }
 
     /// A histogram with these upper edges: `counts` in each bucket by itself, the last above all edges.
-    pub fn histogram(&mut self, name: &str, labels: &[(&str, &str)], edges: &[f64], counts: &[u64], sum: f64) {
+    pub fn histogram(
+        &mut self,
+        name: &str,
+        labels: &[(&str, &str)],
+        edges: &[f64],
+        counts: &[u64],
+        sum: f64,
+    ) {
         let bucket = format!("{name}_bucket");
         let mut total = 0u64;
         for (at, count) in counts.iter().enumerate() {

@@ -57,7 +57,9 @@ impl Comparison {
     /// Why it is not the same.
     pub(super) fn finish(&self) -> Result<(), String> {
         match self.differs_at {
-            Some(at) if at >= self.length => Err(format!("more came than the {} bytes that were put", self.length)),
+            Some(at) if at >= self.length => {
+                Err(format!("more came than the {} bytes that were put", self.length))
+            }
             Some(at) => Err(format!("byte {at} of {} is not the one that was put", self.length)),
             None if self.seen < self.length => {
                 Err(format!("{} of the {} bytes that were put came back", self.seen, self.length))

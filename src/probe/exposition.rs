@@ -11,12 +11,12 @@ use crate::metrics::{Exposition, Histogram, Kind};
 
 /// Edges of `s3_request_duration_seconds_histogram`, s: each the nearest number to its two digits.
 const EDGES: [f64; 20] = [
-    0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0,
+    0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95,
+    1.0,
 ];
 
 /// Edges of `rgwlens_probe_task_duration_seconds`, s: from a small read to a large object.
-const WIDE_EDGES: [f64; 14] =
-    [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
+const WIDE_EDGES: [f64; 14] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
 
 /// What `/metrics` says of the probe.
 #[derive(Debug)]
@@ -59,8 +59,7 @@ struct Rounds {
 impl ProbeMetrics {
     /// Nothing observed yet.
     pub fn new(settings: &Settings) -> Self {
-        let none =
-            TaskTotals { count: 0, sum: 0.0, last: None, histogram: Histogram::new(&EDGES), fails: 0 };
+        let none = TaskTotals { count: 0, sum: 0.0, last: None, histogram: Histogram::new(&EDGES), fails: 0 };
         let main = settings.endpoints.first().map(|endpoint| endpoint.name.clone()).unwrap_or_default();
         let rounds = settings.endpoints.iter().map(|endpoint| (endpoint.name.clone(), Rounds::default()));
         Self {
@@ -156,8 +155,12 @@ impl ProbeMetrics {
         text.family(name, Kind::Summary, "Time of the phases of the probe's tasks.");
         for ((endpoint, task, size), at) in &self.at {
             for (phase, (count, sum)) in Phases::NAMES.iter().zip(at.phases) {
-                let labels =
-                    [("endpoint", endpoint.as_str()), ("task", task.name()), ("size", size), ("phase", phase)];
+                let labels = [
+                    ("endpoint", endpoint.as_str()),
+                    ("task", task.name()),
+                    ("size", size),
+                    ("phase", phase),
+                ];
                 if count > 0 {
                     text.summary(name, &labels, count, sum);
                 }

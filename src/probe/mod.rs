@@ -79,7 +79,8 @@ impl Probe {
                 true => Some(wire::tls(endpoint.ca_file.as_deref())),
                 false => None,
             };
-            let tls = tls.transpose().map_err(|why| ProbeError::Tls { endpoint: endpoint.name.clone(), why })?;
+            let tls =
+                tls.transpose().map_err(|why| ProbeError::Tls { endpoint: endpoint.name.clone(), why })?;
             Ok(Place { connect: endpoint.connect.clone(), tls, timeout: settings.connect_timeout })
         };
         let places = settings.endpoints.iter().map(place).collect::<Result<_, _>>()?;
@@ -136,7 +137,9 @@ impl Inner {
 
     fn secrets(&self) -> Result<Secrets, Failure> {
         let read = |what: &str, secret: &crate::influx::Secret| match secret.read() {
-            Ok(text) if text.is_empty() => Err(Failure::new(FailureKind::Setup, format!("the {what} is empty"))),
+            Ok(text) if text.is_empty() => {
+                Err(Failure::new(FailureKind::Setup, format!("the {what} is empty")))
+            }
             Ok(text) => Ok(text),
             Err(error) => Err(Failure::new(FailureKind::Setup, format!("cannot read the {what}: {error}"))),
         };

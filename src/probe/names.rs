@@ -99,8 +99,14 @@ mod tests {
         let object = ours.object(&bucket, &round, 3);
         assert_eq!(ours.object_made(&bucket, &object), Some(1_795_300_000));
         assert_eq!(theirs.object_made(&bucket, &object), None);
-        assert_eq!(ours.object_made("elsewhere", &object), None, "a copy in another bucket is somebody's copy");
-        for name in ["", "rgwlens-probe-", "rgwlens-probe-backup", "rgwlens-probe-é-é", &bucket[..55], &object] {
+        assert_eq!(
+            ours.object_made("elsewhere", &object),
+            None,
+            "a copy in another bucket is somebody's copy"
+        );
+        for name in
+            ["", "rgwlens-probe-", "rgwlens-probe-backup", "rgwlens-probe-é-é", &bucket[..55], &object]
+        {
             assert_eq!(ours.bucket_made(name), None, "{name}");
         }
         for at in 0..bucket.len() {

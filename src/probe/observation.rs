@@ -121,9 +121,14 @@ mod tests {
 
     #[test]
     fn sizes_are_short_and_exact() {
-        for (bytes, name) in
-            [(0, "0B"), (512, "512B"), (1024, "1KiB"), (1 << 20, "1MiB"), (64 << 20, "64MiB"), (1025, "1025B")]
-        {
+        for (bytes, name) in [
+            (0, "0B"),
+            (512, "512B"),
+            (1024, "1KiB"),
+            (1 << 20, "1MiB"),
+            (64 << 20, "64MiB"),
+            (1025, "1025B"),
+        ] {
             assert_eq!(size_name(bytes), name);
         }
     }

@@ -18,13 +18,21 @@ const ROUND: &str = "s3_probe_round";
 pub fn points(round: &Round, time: TimestampNs) -> Vec<Point> {
     let mut groups: BTreeMap<_, Vec<&Observation>> = BTreeMap::new();
     for observation in &round.observations {
-        groups.entry((observation.task, observation.size, observation.outcome())).or_default().push(observation);
+        groups
+            .entry((observation.task, observation.size, observation.outcome()))
+            .or_default()
+            .push(observation);
     }
     let mut points: Vec<Point> = groups
         .into_iter()
         .map(|((task, size, outcome), observations)| {
             let size = size.map(size_name).unwrap_or_default();
-            let tags = [("endpoint", &*round.endpoint), ("task", task.name()), ("size", &*size), ("outcome", outcome)];
+            let tags = [
+                ("endpoint", &*round.endpoint),
+                ("task", task.name()),
+                ("size", &*size),
+                ("outcome", outcome),
+            ];
             Point {
                 measurement: MEASUREMENT.into(),
                 tags: Tags::new(tags),
@@ -52,7 +60,8 @@ fn task_fields(round: &Round, observations: &[&Observation]) -> Vec<(String, Fie
         ("duration_max_ms".to_owned(), Field::Float(ms(durations.max().unwrap_or_default()))),
     ];
     for (at, phase) in Phases::NAMES.iter().enumerate() {
-        let took: Vec<_> = observations.iter().filter_map(|observation| observation.phases.all()[at]).collect();
+        let took: Vec<_> =
+            observations.iter().filter_map(|observation| observation.phases.all()[at]).collect();
         if !took.is_empty() {
             fields.push((format!("{phase}_ms"), Field::Float(mean_ms(took.into_iter()))));
         }

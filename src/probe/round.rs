@@ -148,7 +148,10 @@ impl<'a> Running<'a> {
             let query = [("partNumber", part.as_str()), ("uploadId", upload)];
             let call = Call::object(Method::Put, &bucket, key).query(&query).body(bytes);
             let etag = self.send(attempt, call, Body::Keep).await?.etag.unwrap_or_default();
-            etags += &format!("<Part><PartNumber>{part}</PartNumber><ETag>{}</ETag></Part>", etag.replace('&', "&amp;"));
+            etags += &format!(
+                "<Part><PartNumber>{part}</PartNumber><ETag>{}</ETag></Part>",
+                etag.replace('&', "&amp;")
+            );
             from += length;
             if from == size {
                 break;
@@ -231,7 +234,11 @@ impl<'a> Running<'a> {
         let Some(mut attempt) = self.begin(Task::DeleteMany, None) else { return };
         if let Some(keys) = self.list(&mut attempt).await {
             if let Some(missing) = put.iter().find(|put| !keys.contains(put)) {
-                fail(&mut attempt, FailureKind::Content, &format!("the listing lacks {missing}, which was just put"));
+                fail(
+                    &mut attempt,
+                    FailureKind::Content,
+                    &format!("the listing lacks {missing}, which was just put"),
+                );
             }
             let bucket = self.bucket.clone();
             for key in keys.iter().filter(|key| self.names.object_made(&bucket, key).is_some()) {
@@ -309,7 +316,8 @@ impl<'a> Running<'a> {
             for size in sizes {
                 let done = |o: &&Observation| o.task == task && o.size == size;
                 let count = self.round.observations.iter().filter(done).count();
-                let wanted = if task == Task::Put && size == Some(first) { 1 + self.settings.objects } else { 1 };
+                let wanted =
+                    if task == Task::Put && size == Some(first) { 1 + self.settings.objects } else { 1 };
                 if count < wanted {
                     self.round.skipped.push((task, size));
                 }

@@ -76,7 +76,13 @@ pub(super) struct S3<'a> {
 
 impl S3<'_> {
     /// Asks, and waits for the whole answer, but not longer than until `deadline`.
-    pub(super) async fn call(&mut self, task: &str, call: Call<'_>, body: Body<'_>, deadline: Instant) -> Reply {
+    pub(super) async fn call(
+        &mut self,
+        task: &str,
+        call: Call<'_>,
+        body: Body<'_>,
+        deadline: Instant,
+    ) -> Reply {
         let mut phases = Phases::default();
         let deadline = deadline.min(Instant::now() + self.timeout);
         let allowed = deadline.saturating_duration_since(Instant::now());
@@ -121,7 +127,8 @@ impl S3<'_> {
         };
         let host = url.host_str().unwrap_or_default();
         let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+        let target =
+            url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
         let request = hyper::Request::builder()
             .method(method)
             .uri(target)
@@ -133,7 +140,8 @@ impl S3<'_> {
     }
 
     fn url(&self, bucket: Option<&str>, key: Option<&str>) -> Result<Url, String> {
-        let base = Url::parse(&self.endpoint.url).map_err(|error| format!("{}: {error}", self.endpoint.url))?;
+        let base =
+            Url::parse(&self.endpoint.url).map_err(|error| format!("{}: {error}", self.endpoint.url))?;
         let Some(bucket) = bucket else { return Ok(base) };
         let style = match self.endpoint.style {
             Style::Path => UrlStyle::Path,

@@ -45,7 +45,8 @@ impl Running<'_> {
             let made = self.names.bucket_made(bucket);
             made.is_some_and(|made| now().saturating_sub(made) >= before) && *bucket != self.bucket
         };
-        let left: Vec<_> = xml::texts(&buckets, "Name").filter(old).take(BUCKETS).map(str::to_owned).collect();
+        let left: Vec<_> =
+            xml::texts(&buckets, "Name").filter(old).take(BUCKETS).map(str::to_owned).collect();
         for bucket in left {
             self.round.removed += self.remove_bucket(&bucket).await;
         }
@@ -55,7 +56,8 @@ impl Running<'_> {
     async fn remove_bucket(&mut self, bucket: &str) -> u32 {
         let Some(held) = self.held(bucket, "").await else { return 0 };
         if held.foreign {
-            let note = format!("the bucket {bucket} of a probe holds objects that are not a probe's: it stays");
+            let note =
+                format!("the bucket {bucket} of a probe holds objects that are not a probe's: it stays");
             self.round.notes.push(note);
             return 0;
         }

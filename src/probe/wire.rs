@@ -125,7 +125,8 @@ impl<'a> Wire<'a> {
     ) -> Result<Answer, Failure> {
         let host = url.host_str().unwrap_or_default();
         let authority = format!("{host}:{}", url.port_or_known_default().unwrap_or(80));
-        let reused = self.open.take_if(|open| open.authority == authority && !self.fresh && !open.sender.is_closed());
+        let reused =
+            self.open.take_if(|open| open.authority == authority && !self.fresh && !open.sender.is_closed());
         let started = Instant::now();
         if let Some(mut connection) = reused {
             match connection.sender.send_request(request.clone()).await {
@@ -140,7 +141,8 @@ impl<'a> Wire<'a> {
         }
         let mut connection = self.connect(host, authority, phases).await?;
         let started = Instant::now();
-        let response = connection.sender.send_request(request.clone()).await.map_err(|error| broken(&error))?;
+        let response =
+            connection.sender.send_request(request.clone()).await.map_err(|error| broken(&error))?;
         phases.first_byte = Some(started.elapsed());
         self.finish(connection, response, body, phases).await
     }
@@ -181,7 +183,12 @@ impl<'a> Wire<'a> {
         Ok(answer)
     }
 
-    async fn connect(&self, host: &str, authority: String, phases: &mut Phases) -> Result<Connection, Failure> {
+    async fn connect(
+        &self,
+        host: &str,
+        authority: String,
+        phases: &mut Phases,
+    ) -> Result<Connection, Failure> {
         let place = self.place;
         let connecting = async {
             let target = place.connect.as_deref().unwrap_or(&authority);
@@ -204,7 +211,10 @@ impl<'a> Wire<'a> {
         };
         let connected = tokio::time::timeout(place.timeout, connecting).await;
         let (sender, driver) = connected.unwrap_or_else(|_| {
-            Err(Failure::new(FailureKind::Timeout, format!("no connection to {authority} within {:?}", place.timeout)))
+            Err(Failure::new(
+                FailureKind::Timeout,
+                format!("no connection to {authority} within {:?}", place.timeout),
+            ))
         })?;
         Ok(Connection { authority, sender, _driver: driver })
     }
@@ -283,7 +293,8 @@ pub(super) fn tls(ca_file: Option<&std::path::Path>) -> Result<TlsConnector, Str
     let config = match ca_file {
         None => builder.with_platform_verifier().map_err(|error| error.to_string())?.with_no_client_auth(),
         Some(path) => {
-            let why = |why: String| format!("cannot use {} as certificate authorities: {why}", path.display());
+            let why =
+                |why: String| format!("cannot use {} as certificate authorities: {why}", path.display());
             let mut authorities = rustls::RootCertStore::empty();
             for certificate in CertificateDer::pem_file_iter(path).map_err(|error| why(error.to_string()))? {
                 let certificate = certificate.map_err(|error| why(error.to_string()))?;

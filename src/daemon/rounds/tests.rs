@@ -126,7 +126,8 @@ fn rounds_become_parts_and_one_that_hangs_is_broken_off_and_counted() {
     assert!(asked[3].1 >= 1 && asked[6].1 >= 1, "a round that hung is missed: {asked:?}");
     assert!(worker.let_go.load(Ordering::SeqCst) >= 2);
     let ended = asked.iter().enumerate().filter(|(at, _)| !(at + 1).is_multiple_of(3));
-    let expected: Vec<_> = ended.map(|(_, (time, _))| Payload::Points(vec![point(time * 1_000_000)])).collect();
+    let expected: Vec<_> =
+        ended.map(|(_, (time, _))| Payload::Points(vec![point(time * 1_000_000)])).collect();
     let parts = world.parts();
     let kept: Vec<_> = parts.iter().map(|part| part.payload.clone()).collect();
     // The last may have been asked and not answered when the daemon stopped.
