@@ -3,9 +3,8 @@
 use std::ops::ControlFlow;
 
 use crate::{
-    access_log::{Asked, Classifier, ClassifierSettings, LineParser, LogFormat, Reject, unescape},
+    access_log::{Asked, Classifier, ClassifierSettings, LineParser, LogFormat, Record, Reject, unescape},
     follow::{Lines, Next, Source, SourceError},
-    point::TimestampMs,
     stats::{Part, Request, SlowSettings, Windows},
 };
 
@@ -83,19 +82,12 @@ impl Counter {
 
     /// Counts lines, each as a request or as a reject.
     pub fn count(&mut self, lines: Lines<'_>) {
-        for line in lines.iter() {
-            self.count_line(line, lines.now_ms);
-        }
-    }
-
-    #[inline]
-    fn count_line(&mut self, line: &[u8], now_ms: Option<TimestampMs>) {
         let windows = &mut self.windows;
-        let counted = self.reader.read(line, &self.slow, |request| windows.record(request, line, now_ms));
-        if let Err(reject) = counted {
+        self.reader.read_lines(lines.bytes, &self.slow, |line, request| match request {
+            Ok(request) => windows.record(request, line, lines.now_ms),
             // Bad input is data: counted, never fatal.
-            windows.reject(reject.reason);
-        }
+            Err(reject) => windows.reject(reject.reason),
+        });
     }
 }
 
@@ -103,6 +95,45 @@ impl Counter {
 #[derive(Debug)]
 pub struct RequestReader {
     parser: LineParser,
+    measurer: Measurer,
+}
+
+impl RequestReader {
+    /// Lines of this format, from a gateway with these settings.
+    pub fn new(format: LogFormat, classifier: ClassifierSettings) -> Self {
+        Self { parser: LineParser::new(format), measurer: Measurer::new(classifier) }
+    }
+
+    /// Hands each line of a block of whole lines over, with its request or with why it has none.
+    #[inline]
+    pub fn read_lines<'a>(
+        &mut self,
+        block: &'a [u8],
+        slow: &SlowSettings,
+        mut each: impl FnMut(&'a [u8], Result<&Request<'_>, Reject>),
+    ) {
+        let measurer = &mut self.measurer;
+        self.parser.parse_lines(block, |line, record| match record {
+            Ok(record) => measurer.measure(record, slow, |request| each(line, Ok(request))),
+            Err(reject) => each(line, Err(reject)),
+        });
+    }
+
+    /// Hands the line's request to `each`, or says why it has none.
+    pub fn read<T>(
+        &mut self,
+        line: &[u8],
+        slow: &SlowSettings,
+        each: impl FnOnce(&Request<'_>) -> T,
+    ) -> Result<T, Reject> {
+        let record = self.parser.parse(line)?;
+        Ok(self.measurer.measure(&record, slow, each))
+    }
+}
+
+/// From a record to a measured request.
+#[derive(Debug)]
+struct Measurer {
     classifier: Classifier,
     method: Vec<u8>,
     uri: Vec<u8>,
@@ -111,11 +142,9 @@ pub struct RequestReader {
     label: Vec<u8>,
 }
 
-impl RequestReader {
-    /// Lines of this format, from a gateway with these settings.
-    pub fn new(format: LogFormat, classifier: ClassifierSettings) -> Self {
+impl Measurer {
+    fn new(classifier: ClassifierSettings) -> Self {
         Self {
-            parser: LineParser::new(format),
             classifier: Classifier::new(classifier),
             method: Vec::new(),
             uri: Vec::new(),
@@ -125,15 +154,13 @@ impl RequestReader {
         }
     }
 
-    /// Hands the line's request to `each`, or says why it has none.
     #[inline]
-    pub fn read<T>(
+    fn measure<T>(
         &mut self,
-        line: &[u8],
+        record: &Record<'_>,
         slow: &SlowSettings,
         each: impl FnOnce(&Request<'_>) -> T,
-    ) -> Result<T, Reject> {
-        let record = self.parser.parse(line)?;
+    ) -> T {
         let asked = Asked {
             method: unescape(record.method, record.escape, &mut self.method),
             uri: unescape(record.uri, record.escape, &mut self.uri),
@@ -146,6 +173,6 @@ impl RequestReader {
             has_copy_from: record.has_copy_from,
         };
         let what = self.classifier.classify(&asked, &mut self.names);
-        Ok(each(&Request::new(&record, &what, slow, &mut self.label)))
+        each(&Request::new(record, &what, slow, &mut self.label))
     }
 }

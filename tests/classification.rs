@@ -30,7 +30,7 @@ struct Names {
 }
 
 fn plain(value: &[u8]) -> Vec<u8> {
-    unescape(value, Escape::Default, &mut Vec::new()).to_vec()
+    unescape(value, Some(Escape::Default), &mut Vec::new()).to_vec()
 }
 
 fn samples() -> Vec<Sample> {

@@ -1,6 +1,8 @@
 //! Lines into records, by the plan of a format.
 
 mod clock;
+mod marks;
+mod plain;
 mod request;
 mod scan;
 mod value;
@@ -10,6 +12,8 @@ use memchr::{memchr, memmem, memrchr};
 use super::format::{Back, Extent, Field, Guard, Literal, Step};
 use super::{LogFormat, Record};
 use clock::Clock;
+use marks::Marks;
+use plain::PlainPlan;
 use value::{Fault, Parsed};
 
 /// The text around the values is not the format's, or something follows its end.
@@ -53,17 +57,54 @@ impl Reject {
 pub struct LineParser {
     format: LogFormat,
     clock: Clock,
+    /// For lines without escapes, in formats that allow it.
+    plain: Option<PlainPlan>,
+    marks: Marks,
 }
 
 impl LineParser {
     /// A parser of this format.
     pub fn new(format: LogFormat) -> Self {
-        Self { format, clock: Clock::default() }
+        let plain = PlainPlan::new(&format.plan);
+        Self { format, clock: Clock::default(), plain, marks: Marks::default() }
     }
 
     /// The format.
     pub fn format(&self) -> &LogFormat {
         &self.format
+    }
+
+    /// Parses a block of whole lines, each ended by a newline, and hands `each` of them over with what it says. Says the
+    /// same as [`parse`](Self::parse) of every single one, much quicker.
+    #[inline]
+    pub fn parse_lines<'a>(
+        &mut self,
+        block: &'a [u8],
+        mut each: impl FnMut(&'a [u8], Result<&Record<'a>, Reject>),
+    ) {
+        let mut marks = std::mem::take(&mut self.marks);
+        if self.plain.is_some() {
+            marks.find(block);
+        }
+        let (mut start, mut left) = (0, marks.as_slice());
+        while start < block.len() {
+            let mut record = Record::default();
+            let plain = self.plain.as_ref();
+            let read = plain.and_then(|plan| plan.read(block, start, left, &mut record, &mut self.clock));
+            let newline = if let Some((newline, used)) = read {
+                each(&block[start..newline], Ok(&record));
+                left = &left[used..];
+                newline
+            } else {
+                let newline = memchr(b'\n', &block[start..]).map_or(block.len(), |length| start + length);
+                let line = &block[start..newline];
+                each(line, self.parse(line).as_ref().map_err(|reject| *reject));
+                left = &left[left.iter().take_while(|mark| **mark as usize <= newline).count()..];
+                newline
+            };
+            start = newline + 1;
+        }
+        self.marks = marks;
     }
 
     /// Parses one line, without its newline. The line has to match the format from its first byte to its last; what its
@@ -77,7 +118,7 @@ impl LineParser {
             return Err(Reject { reason: NUL, column });
         }
         // Filled where the caller gets it: a record is large, and moving it costs as much as finding a field.
-        let mut result = Ok(Record { escape: self.format.plan.escape, ..Record::default() });
+        let mut result = Ok(Record { escape: Some(self.format.plan.escape), ..Record::default() });
         if let Ok(record) = &mut result
             && let Err(fault) = self.run(line, record)
         {

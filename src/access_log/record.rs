@@ -8,8 +8,9 @@ use crate::point::TimestampMs;
 /// nothing depends on `escape=`, and a header with the value `-` cannot be told from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// How nginx escaped the text fields: undo it with [`unescape`](super::unescape) before looking inside.
-    pub escape: Escape,
+    /// How nginx escaped the text fields: undo it with [`unescape`](super::unescape) before looking inside. `None` where
+    /// nothing on the line is escaped.
+    pub escape: Option<Escape>,
     /// End of the request: `$msec`, else `$time_iso8601`, else `$time_local` with its offset (whole seconds).
     pub time_ms: TimestampMs,
     /// The request line as the client sent it, or as much of it as nginx could read: `$request`. Empty when the format

@@ -72,13 +72,18 @@ pub struct Gateway {
 impl Gateway {
     /// The first gateway of a cluster, with [`USERS`].
     pub fn start(cluster: &Cluster) -> Self {
+        Self::start_with(cluster, "")
+    }
+
+    /// The same, with further settings for its section of ceph.conf.
+    pub fn start_with(cluster: &Cluster, settings: &str) -> Self {
         // The first command creates the pools; more at a time would get in each other's way.
         create(cluster, &USERS[0]);
         thread::scope(|scope| {
             for user in &USERS[1..] {
                 scope.spawn(move || create(cluster, user));
             }
-            Self::another(cluster, "gateway1", "")
+            Self::another(cluster, "gateway1", settings)
         })
     }
 

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test is a crate of its own and uses a part of this")]
 
+pub mod account;
 pub mod ceph;
 pub mod corpus;
 pub mod durable;

@@ -1,0 +1,219 @@
+//! The quick way through a line that is just as nginx writes nearly all of them: nothing escaped, every quote one of the
+//! format's own. The marks of the block say where values end. Any doubt, and the line takes the thorough way instead,
+//! which alone decides what is wrong with it: so this one may only be quick, never of another opinion.
+
+use super::clock::Clock;
+use super::{assign, scan};
+use crate::access_log::Record;
+use crate::access_log::format::{Back, Extent, Field, Guard, Literal, Plan};
+
+/// A plan of steps by marks. `None` of it for formats whose text has marks other than quotes, or where values have to be
+/// searched for.
+#[derive(Clone, Debug)]
+pub(super) struct PlainPlan {
+    prefix: Text,
+    steps: Box<[PlainStep]>,
+    has_body_bytes: bool,
+}
+
+#[derive(Clone, Debug)]
+struct PlainStep {
+    field: Field,
+    end: End,
+    after: Text,
+}
+
+/// Where a value ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Where its own grammar does.
+    Own,
+    /// After so many bytes.
+    Fixed(usize),
+    /// So many bytes before the next mark.
+    BeforeMark(usize),
+    /// Before this byte, which stands before the next mark.
+    Byte(u8),
+}
+
+/// The format's text, at most eight bytes of it.
+#[derive(Clone, Copy, Debug)]
+struct Text {
+    bytes: u64,
+    mask: u64,
+    len: usize,
+    quotes: usize,
+}
+
+impl Text {
+    fn new(literal: &Literal) -> Option<Self> {
+        let is_plain = |byte: &u8| matches!(byte, b' '..0x7f) && *byte != b'\\';
+        (literal.text.len() <= 8 && literal.text.iter().all(is_plain)).then(|| Self {
+            bytes: literal.head,
+            mask: literal.mask,
+            len: literal.text.len(),
+            quotes: literal.text.iter().filter(|byte| **byte == b'"').count(),
+        })
+    }
+
+    /// The place after it, if it stands at `at`.
+    #[inline]
+    fn pass(&self, block: &[u8], at: usize) -> Option<usize> {
+        // Near the end of the block there are no eight bytes left: a line in many thousands.
+        let bytes = u64::from_le_bytes(*block.get(at..)?.first_chunk()?);
+        (bytes & self.mask == self.bytes).then_some(at + self.len)
+    }
+}
+
+impl PlainPlan {
+    pub(super) fn new(plan: &Plan) -> Option<Self> {
+        let step = |step: &super::Step| {
+            let end = match &step.extent {
+                Extent::Own => End::Own,
+                Extent::Fixed(length) => End::Fixed(*length),
+                Extent::Byte(b'"') | Extent::JsonQuote => End::BeforeMark(0),
+                Extent::Byte(byte) => End::Byte(*byte),
+                Extent::Tail { guard: Guard::Byte(b'"') | Guard::JsonQuote | Guard::LineEnd, back } => {
+                    match **back {
+                        [Back::Over(length)] => End::BeforeMark(length),
+                        _ => return None,
+                    }
+                }
+                Extent::Tail { .. } | Extent::List | Extent::Leftmost => return None,
+            };
+            Some(PlainStep { field: step.field, end, after: Text::new(&step.literal)? })
+        };
+        Some(Self {
+            prefix: Text::new(&plan.prefix)?,
+            steps: plan.steps.iter().map(step).collect::<Option<_>>()?,
+            has_body_bytes: plan.has_body_bytes,
+        })
+    }
+
+    /// Reads the line that begins at `start` of the block; `marks` are those from there on. Gives the place of its newline
+    /// and how many marks it has, that one included.
+    #[inline]
+    pub(super) fn read<'a>(
+        &self,
+        block: &'a [u8],
+        start: usize,
+        marks: &[u32],
+        record: &mut Record<'a>,
+        clock: &mut Clock,
+    ) -> Option<(usize, usize)> {
+        let mut at = self.prefix.pass(block, start)?;
+        let mut used = self.prefix.quotes;
+        for step in &self.steps {
+            let mark = *marks.get(used)? as usize;
+            let end = match step.end {
+                End::Own => block.len(),
+                End::Fixed(length) => at + length,
+                End::BeforeMark(bytes) => mark.checked_sub(bytes)?,
+                End::Byte(byte) => at + scan::find_near(byte, block.get(at..mark)?)?,
+            };
+            let (rest, ()) = assign(step.field, block.get(at..end)?, record, clock).ok()?;
+            at = match step.end {
+                End::Own => end - rest.len(),
+                _ if rest.is_empty() => end,
+                _ => return None,
+            };
+            at = step.after.pass(block, at)?;
+            used += step.after.quotes;
+        }
+        if !self.has_body_bytes {
+            record.body_bytes_sent = record.bytes_sent.unwrap_or_default();
+        }
+        // All that the line has, and not one mark that is not the format's.
+        let newline = *marks.get(used)? as usize;
+        (newline == at && block.get(at) == Some(&b'\n')).then_some((newline, used + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access_log::{LineParser, LogFormat};
+    use proptest::prelude::*;
+
+    /// A line of each format that allows the quick way, and one more with what is rare.
+    const LINES: [(&str, &str); 6] = [
+        (
+            "main",
+            r#"10.1.2.3 - - [21/Nov/2026:18:59:54 +0000] "GET /b/k?x=1 HTTP/1.1" 200 852 434634 "-" "a gent" "-" "0.013""#,
+        ),
+        (
+            "main",
+            r#"::1 - some user [21/Nov/2026:18:59:54 +0000] "PUT /b/k HTTP/1.1" 499 1 0 "http://r/" "" "1.2.3.4, 5.6.7.8" "12.000""#,
+        ),
+        (
+            "combined",
+            r#"10.1.2.3 - - [21/Nov/2026:18:59:54 +0000] "DELETE /b/k HTTP/1.1" 204 0 "-" "agent""#,
+        ),
+        (
+            "rgwlens",
+            r#"1795287594.607 2026-11-21T18:59:54+00:00 10.1.2.3 200 0.031 700 434634 434900 "127.0.0.1:8080" "200" "0.020" "0.030" "tx0-1" "-" "-" "s3.example.com" "GET /b/k HTTP/1.1" "-" "-" "agent" "-""#,
+        ),
+        (
+            "rgwlens",
+            r#"1795287594.607 2026-11-21T18:59:54+00:00 ::1 502 8.005 700 0 9 "127.0.0.1:8080, [::1]:80" "504, 502" "8.005, 0.000" "-, -" "-" "tx1" "17" "b.s3.example.com" "PUT /k HTTP/1.1" "/b/x" "-" "agent" "1.2.3.4""#,
+        ),
+        (
+            r#"escape=json '{"t":"$msec","r":"$request","s":$status,"b":$body_bytes_sent,"d":"$request_time","u":"$http_user_agent"}'"#,
+            r#"{"t":"1795287594.607","r":"GET /b/k HTTP/1.1","s":200,"b":12,"d":"0.031","u":"agent"}"#,
+        ),
+    ];
+
+    /// Both ways say the same about every line of a block. Gives how many lines took the quick one.
+    fn check(format: &LogFormat, block: &[u8]) -> usize {
+        let (mut quick, mut thorough) = (LineParser::new(format.clone()), LineParser::new(format.clone()));
+        let mut lines = block.strip_suffix(b"\n").unwrap_or(block).split(|byte| *byte == b'\n');
+        let mut plain = 0;
+        quick.parse_lines(block, |line, said| {
+            assert_eq!(line, lines.next().unwrap());
+            let expected = thorough.parse(line);
+            let said = said.map(|record| {
+                plain += usize::from(record.escape.is_none());
+                assert!(record.escape.is_some() || !line.contains(&b'\\'));
+                Record { escape: Some(format.escape()), ..*record }
+            });
+            assert_eq!(said, expected, "{}", line.escape_ascii());
+        });
+        assert!(block.is_empty() || lines.next().is_none(), "every line is handed over");
+        plain
+    }
+
+    #[test]
+    fn lines_as_nginx_writes_them_take_the_quick_way() {
+        for (format, line) in LINES {
+            let format: LogFormat = format.parse().unwrap();
+            let block = format!("{line}\n").repeat(3);
+            // There are not enough bytes after the last one to be quick.
+            assert_eq!(check(&format, block.as_bytes()), 2, "{line}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #[test]
+        fn the_quick_way_is_never_of_another_opinion(
+            (format, other) in (prop::sample::select(LINES.as_slice()), prop::sample::select(LINES.as_slice())),
+            edits in prop::collection::vec(
+                (any::<prop::sample::Index>(), prop::option::of(prop::sample::select(b"\"\\\n\0 -,:x1\xff[?".as_slice())), any::<bool>()),
+                0..6,
+            ),
+        ) {
+            let (format, line) = format;
+            let mut block = format!("{line}\n{line}\n{}\n{line}\n{line}\n", other.1).into_bytes();
+            for (at, byte, insert) in edits {
+                let at = at.index(block.len());
+                match byte {
+                    Some(byte) if insert => block.insert(at, byte),
+                    Some(byte) => block[at] = byte,
+                    None => drop(block.remove(at)),
+                }
+            }
+            block.push(b'\n');
+            check(&format.parse().unwrap(), &block);
+        }
+    }
+}
