@@ -39,9 +39,8 @@ fn site(port: u16, prefix: &Path, upstream: &str) -> String {
     let log = "rgw-access.log rgwlens buffer=64k flush=1s;";
     let id = "proxy_set_header X-Real-IP         $remote_addr;";
     assert!(site.contains(log) && site.contains(id), "nginx/rgw.conf has changed");
-    let more = ["joined", "seeing", "main"].map(|name| {
-        format!("\n    access_log {logged}/{name}.log {name} buffer=64k flush=1s;")
-    });
+    let more = ["joined", "seeing", "main"]
+        .map(|name| format!("\n    access_log {logged}/{name}.log {name} buffer=64k flush=1s;"));
     let site = site.replace(log, &format!("{log}{}", more.concat()));
     let site = site.replace(id, &format!("{id}\n        proxy_set_header X-Request-Id $request_id;"));
     format!("{JOIN}\n{SEEING}\n{site}")
@@ -82,7 +81,9 @@ impl Setup {
     fn disturb(&mut self, prefix: &str) {
         self.gateway.stop();
         for method in ["GET", "PUT", "DELETE"] {
-            let away = format!("{method} /{prefix}-away/k HTTP/1.1\r\nHost: s3.example.com\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let away = format!(
+                "{method} /{prefix}-away/k HTTP/1.1\r\nHost: s3.example.com\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
             assert!(self.nginx.send(away.as_bytes()).starts_with(b"HTTP/1.1 502 "));
         }
         self.gateway.start_again();
@@ -136,7 +137,11 @@ struct Answered {
 /// Our name for where a request went, as RGW's ops log writes it.
 fn place(explained: &Value) -> String {
     let text = |key: &str| explained[key].as_str().unwrap_or_default();
-    if text("tenant").is_empty() { text("bucket").to_owned() } else { format!("{}/{}", text("tenant"), text("bucket")) }
+    if text("tenant").is_empty() {
+        text("bucket").to_owned()
+    } else {
+        format!("{}/{}", text("tenant"), text("bucket"))
+    }
 }
 
 #[test]
@@ -148,7 +153,11 @@ fn wip() {
     setup.disturb("a");
     setup.nginx.stop();
     let requests = setup.requests();
-    say(&format!("{} requests, {} told", requests.len(), requests.iter().filter(|r| r.told.is_some()).count()));
+    say(&format!(
+        "{} requests, {} told",
+        requests.len(),
+        requests.iter().filter(|r| r.told.is_some()).count()
+    ));
     for format in FORMATS {
         let explained = setup.explained(format);
         assert_eq!(explained.len(), requests.len());
@@ -157,16 +166,32 @@ fn wip() {
             let Some(told) = &answered.told else { continue };
             let ours = (explained["operation"].as_str().unwrap_or_default(), place(explained));
             if (told.operation.as_str(), told.bucket.clone()) != ours {
-                let what = format!("{} {} {}: RGW {} {:?}, ours {} {:?}", explained["method"], explained["uri"], explained["status"], told.operation, told.bucket, ours.0, ours.1);
+                let what = format!(
+                    "{} {} {}: RGW {} {:?}, ours {} {:?}",
+                    explained["method"],
+                    explained["uri"],
+                    explained["status"],
+                    told.operation,
+                    told.bucket,
+                    ours.0,
+                    ours.1
+                );
                 *differences.entry(what).or_default() += 1;
             }
         }
         let mut text = String::new();
-        for (what, n) in &differences { let _ = writeln!(text, "{n:5} {what}"); }
+        for (what, n) in &differences {
+            let _ = writeln!(text, "{n:5} {what}");
+        }
         fs::write(format!("/tmp/gwp/diff-{format}.txt"), text).unwrap();
         say(&format!("{format}: {}", differences.values().sum::<usize>()));
     }
-    let none: Vec<String> = requests.iter().zip(setup.explained("rgwlens")).filter(|(a, _)| a.told.is_none()).map(|(a, e)| format!("{} {}", a.by_nginx, e)).collect();
+    let none: Vec<String> = requests
+        .iter()
+        .zip(setup.explained("rgwlens"))
+        .filter(|(a, _)| a.told.is_none())
+        .map(|(a, e)| format!("{} {}", a.by_nginx, e))
+        .collect();
     fs::write("/tmp/gwp/none.txt", none.join("\n")).unwrap();
 }
 

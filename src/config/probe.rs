@@ -114,33 +114,22 @@ impl Checks<'_> {
     ) -> Option<Settings> {
         let variables = &section.around.probe;
         let has_endpoint = !written.endpoint.is_empty();
-        let key = |checks: &mut Self, field: &str, value, file, variable: Option<&str>, name: &str| {
-            let secret = section.secret(checks, field, value, file);
-            let secret = secret.or_else(|| variable.map(|value| Secret::Value(value.to_owned())));
-            if secret.is_none() && has_endpoint {
-                checks.wrong(
-                    &section.key(field),
-                    format!("is missing: the probe's user has one; {name} would do too"),
-                );
-            }
-            secret.unwrap_or_else(|| Secret::Value(String::new()))
-        };
-        let access_key = key(
-            self,
-            "access_key",
-            written.access_key.take(),
-            written.access_key_file.take(),
-            variables.access_key,
-            "ACCESS_KEY in the environment",
-        );
-        let secret_key = key(
-            self,
-            "secret_key",
-            written.secret_key.take(),
-            written.secret_key_file.take(),
-            variables.secret_key,
-            "SECRET_ACCESS_KEY in the environment",
-        );
+        let found =
+            |checks: &mut Self, field: &str, secret: Option<Secret>, variable: Option<&str>, name: &str| {
+                let secret = secret.or_else(|| variable.map(|value| Secret::Value(value.to_owned())));
+                if secret.is_none() && has_endpoint {
+                    let message = format!(
+                        "is missing: the keys of the probe's user; {name} in the environment would do too"
+                    );
+                    checks.wrong(&section.key(field), message);
+                }
+                secret.unwrap_or_else(|| Secret::Value(String::new()))
+            };
+        let access_key = self.access_key(written.access_key.take(), written.access_key_file.take(), section);
+        let access_key = found(self, "access_key", access_key, variables.access_key, "ACCESS_KEY");
+        let secret_key =
+            section.secret(self, "secret_key", written.secret_key.take(), written.secret_key_file.take());
+        let secret_key = found(self, "secret_key", secret_key, variables.secret_key, "SECRET_ACCESS_KEY");
         let times = SECOND..=600 * SECOND;
         let timeout = self.span("probe.timeout", &written.timeout, &times);
         let round_timeout =
@@ -172,6 +161,27 @@ impl Checks<'_> {
             leftovers_after,
         };
         has_endpoint.then_some(settings)
+    }
+
+    /// A name, not a secret: it may stand where others can read it.
+    fn access_key(
+        &mut self,
+        value: Option<String>,
+        file: Option<String>,
+        section: &Section<'_>,
+    ) -> Option<Secret> {
+        let key = section.key("access_key");
+        if value.is_some() && file.is_some() {
+            self.wrong(&key, "write either access_key or access_key_file");
+        }
+        if value
+            .as_ref()
+            .is_some_and(|value| value.is_empty() || !value.bytes().all(|b| b.is_ascii_graphic()))
+        {
+            self.wrong(&key, "must be a word");
+        }
+        let file = file.map(|file| Secret::File(section.file(self, "access_key_file", &file)));
+        file.or(value.map(Secret::Value))
     }
 
     fn probe_bucket(&mut self, bucket: String) -> String {

@@ -101,6 +101,7 @@ fn debug(text: &str) -> HashMap<String, Told> {
             object.strip_prefix("<NULL>").unwrap_or(object).clone_into(&mut told.object);
         }
     }
-    let named = |(id, number)| Some((id, told.get(number).filter(|told| !told.operation.is_empty())?.clone()));
+    let named =
+        |(id, number)| Some((id, told.get(number).filter(|told| !told.operation.is_empty())?.clone()));
     ids.into_iter().filter_map(named).collect()
 }
