@@ -409,7 +409,7 @@ fn a_round_is_seen_from_outside_from_inside_and_by_prometheus() {
     assert_eq!(support::site::count_lines(&[&site.log()]), requests);
     let lines = site.succeed(&["explain", "--json", site.log().to_str().unwrap()]);
     assert_eq!(lines.matches("\"class\":\"probe\"").count() as u64, requests, "{lines}");
-    assert!(!lines.contains("rgwlens-probe-"), "buckets of probes are no names");
+    assert!(!lines.contains("\"bucket\":\"rgwlens-probe-"), "buckets of probes are no names");
 
     let daemon = site.start();
     let prometheus = Prometheus::start(metrics);
