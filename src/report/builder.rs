@@ -8,11 +8,12 @@ use std::{
 use super::{
     BucketReport, Buckets, ClassReport, Figures, Flow, LatencyStats, Lines, NodeReport, OperationReport,
     Parts, Peak, Rejected, Report, Service, SizeReport, SizeStep, Slow, SlowOfClass, SlowOfNode,
-    StatusReport, UpstreamReport, distribution::Distribution, figures::share, seen::Seen, slowest::Slowest,
+    StatusReport, UpstreamReport, distribution::Distribution, figures::share, probes::Probes, seen::Seen,
+    slowest::Slowest,
 };
 use crate::{
     access_log::{Class, Operation, Protocol},
-    point::{Tags, TimestampMs},
+    point::{Point, Tags, TimestampMs},
     stats::{
         Counters, NO_BUCKET, OTHER, Part, PartId, SIZE_EDGES, Series, Size, Table, UNKNOWN_BUCKET,
         WindowKind, counter,
@@ -68,6 +69,7 @@ pub struct Builder {
     sizes: BTreeMap<Class, Counters>,
     windows: BTreeMap<Window, Figures>,
     slowest: Slowest,
+    probes: Probes,
 }
 
 impl Builder {
@@ -91,6 +93,7 @@ impl Builder {
             sizes: BTreeMap::new(),
             windows: BTreeMap::new(),
             slowest: Slowest::new(options.slowest),
+            probes: Probes::default(),
         }
     }
 
@@ -127,7 +130,13 @@ impl Builder {
         let log = tags.get("log").unwrap_or_default();
         for event in part.contents.events() {
             self.slowest.add(event, node, log);
+            self.probes.add_event(event);
         }
+    }
+
+    /// Adds points that come from no log. Only the probe's are of interest here.
+    pub fn add_points(&mut self, points: &[Point]) {
+        points.iter().for_each(|point| self.probes.add_point(point));
     }
 
     /// Tells of a part that could not be read.
@@ -256,6 +265,7 @@ impl Builder {
                     latency: measured.stats(),
                 })
                 .collect(),
+            probes: self.probes.finish(),
         }
     }
 }

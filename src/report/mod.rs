@@ -6,6 +6,7 @@
 mod builder;
 mod distribution;
 mod figures;
+mod probes;
 #[cfg(test)]
 pub(crate) mod sample;
 mod seen;
@@ -19,3 +20,4 @@ pub use figures::{
     Parts, Peak, Rejected, Report, Service, SizeReport, SizeStep, Slow, SlowEvent, SlowOfClass, SlowOfNode,
     StatusReport, UpstreamReport,
 };
+pub use probes::{Joined, ProbeReport};

@@ -41,10 +41,12 @@ pub(in crate::cli) fn from_store(
 }
 
 fn add(builder: &mut Builder, part: &StoredPart, filter: Filter<'_>) {
-    if let Payload::Window(window) = &part.payload
-        && filter.wants(&part.tags)
-    {
-        builder.add(window, &part.tags);
+    if !filter.wants(&part.tags) {
+        return;
+    }
+    match &part.payload {
+        Payload::Window(window) => builder.add(window, &part.tags),
+        Payload::Points(points) => builder.add_points(points),
     }
 }
 
