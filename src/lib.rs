@@ -20,6 +20,8 @@
 
 pub mod access_log;
 #[cfg(feature = "cli")]
+pub mod ceph;
+#[cfg(feature = "cli")]
 pub mod check;
 #[cfg(feature = "cli")]
 pub mod cli;

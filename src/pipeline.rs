@@ -138,6 +138,7 @@ struct Measurer {
     method: Vec<u8>,
     uri: Vec<u8>,
     host: Vec<u8>,
+    destination: Vec<u8>,
     names: Vec<u8>,
     label: Vec<u8>,
 }
@@ -149,6 +150,7 @@ impl Measurer {
             method: Vec::new(),
             uri: Vec::new(),
             host: Vec::new(),
+            destination: Vec::new(),
             names: Vec::new(),
             label: Vec::new(),
         }
@@ -171,8 +173,16 @@ impl Measurer {
             time_ms: record.time_ms,
             has_copy_source: record.has_copy_source,
             has_copy_from: record.has_copy_from,
+            destination: record.destination.map(|to| unescape(to, record.escape, &mut self.destination)),
+            is_form: record.content_type.is_some_and(is_form),
         };
         let what = self.classifier.classify(&asked, &mut self.names);
         each(&Request::new(record, &what, slow, &mut self.label))
     }
+}
+
+/// Whether a content type is that of a form with files, as RGW wants it. A quote in it may still be escaped.
+fn is_form(content_type: &[u8]) -> bool {
+    content_type.starts_with(b"multipart/form-data")
+        && memchr::memmem::find(content_type, b"boundary=").is_some()
 }

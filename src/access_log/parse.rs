@@ -273,6 +273,8 @@ fn assign<'a>(field: Field, input: &'a [u8], record: &mut Record<'a>, clock: &mu
         }
         Field::CopySource => record.has_copy_source = present(input).is_some(),
         Field::CopyFrom => record.has_copy_from = present(input).is_some(),
+        Field::Destination => record.destination = present(input),
+        Field::ContentType => record.content_type = present(input),
         Field::GatewayRequestId => record.gateway_request_id = present(input).or(record.gateway_request_id),
     }
     Ok((&[], ()))

@@ -55,6 +55,10 @@ pub struct Record<'a> {
     pub has_copy_source: bool,
     /// `$http_x_copy_from` is there and not empty: with a Swift PUT of an object, a copy.
     pub has_copy_from: bool,
+    /// `$http_destination`: where Swift's COPY copies to.
+    pub destination: Option<&'a [u8]>,
+    /// `$content_type`, the request's.
+    pub content_type: Option<&'a [u8]>,
     /// The gateway's id of the request (`$upstream_http_x_amz_request_id`, `$upstream_http_x_trans_id`).
     pub gateway_request_id: Option<&'a [u8]>,
 }

@@ -7,6 +7,7 @@ const SUBJECT: &str = "configuration";
 
 pub(super) fn valid(config: &Config) -> Finding {
     let logs = match config.logs.len() {
+        0 => "no log".to_owned(),
         1 => "1 log".to_owned(),
         logs => format!("{logs} logs"),
     };

@@ -3,6 +3,7 @@
 //! Nothing is changed by looking. One file a subject; [`check`] asks all of them.
 
 mod accounts;
+mod ceph;
 mod configured;
 mod format;
 mod log;
@@ -59,7 +60,7 @@ impl Finding {
     }
 }
 
-/// Looks at everything, in the order of the data: configuration, logs, nginx's side of them, store, outputs.
+/// Looks at everything, in the order of the data: configuration, logs, nginx's side of them, store, Ceph, outputs.
 /// `nginx_conf` is nginx's configuration, or what `nginx -T` prints.
 pub fn check(config: &Config, nginx_conf: Option<&Path>) -> Vec<Finding> {
     let accounts = accounts::Accounts::of_system();
@@ -72,6 +73,7 @@ pub fn check(config: &Config, nginx_conf: Option<&Path>) -> Vec<Finding> {
         findings.extend(nginx::check(path, &config.logs));
     }
     findings.extend(store::check(config, &accounts));
+    findings.extend(ceph::check(config));
     findings.extend(outputs::check(config));
     findings
 }

@@ -100,6 +100,8 @@ Examples:
     Check(CheckArgs),
     /// Probe S3 from outside, one round, as a user would use it
     Probe(ProbeArgs),
+    /// Ask Ceph once, and show what it says
+    Ceph(CephArgs),
     /// Show what is counted of requests that a real gateway answered; needs nothing
     Demo(DemoArgs),
     /// Print completions for a shell
@@ -136,6 +138,25 @@ pub struct FormatArgs {
     /// The gateway's release, which decides how newer sub-resources are named
     #[arg(long, value_name = "RELEASE", value_parser = choice::<Release>())]
     pub rgw_release: Option<Release>,
+}
+
+/// Ask Ceph once.
+#[derive(Clone, Copy, Debug, ClapArgs)]
+#[command(after_help = "\
+Asks as [ceph] of the configuration says, enabled or not, and keeps nothing. Prints line protocol: what `run` would send. \
+Exit code 1 when nothing was answered; what was not is told on stderr.
+
+Examples:
+  rgwlens ceph --table                        how is it?
+  rgwlens ceph                                what would be sent?
+  rgwlens ceph --json | jq '.asked[]'         what is asked, and how long does it take?")]
+pub struct CephArgs {
+    /// A page for people
+    #[arg(long)]
+    pub table: bool,
+    /// JSON: what was asked, and the points
+    #[arg(long, conflicts_with = "table")]
+    pub json: bool,
 }
 
 /// From when to when.

@@ -1,6 +1,7 @@
 //! The command line: one file a command. Nothing else in the crate prints.
 
 pub mod args;
+mod ceph;
 mod check;
 mod context;
 mod demo;
@@ -62,6 +63,7 @@ fn dispatch(args: &Args) -> anyhow::Result<u8> {
         Command::Explain(explain) => explain::run(&args.global, explain),
         Command::Check(check) => check::run(&args.global, check),
         Command::Probe(probe) => probe::run(&args.global, probe),
+        Command::Ceph(ceph) => ceph::run(&args.global, *ceph),
         Command::Demo(demo) => demo::run(&args.global, demo),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Args::command(), "rgwlens", &mut io::stdout());

@@ -1,5 +1,6 @@
 //! `rgwlens report`: what the gateways did, on one page.
 
+mod ceph;
 mod files;
 mod page;
 mod stored;
@@ -34,6 +35,8 @@ pub(super) fn run(global: &GlobalArgs, args: &ReportArgs) -> anyhow::Result<u8> 
     out.flush()?;
     Ok(OK)
 }
+
+pub(super) use ceph::render as render_ceph;
 
 /// What a store has of a range of time.
 pub(super) fn of_store(store: &Path, range: Range, options: Options) -> anyhow::Result<Report> {

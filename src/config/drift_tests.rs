@@ -62,6 +62,7 @@ fn every_key_is_in_the_example_at_its_default() {
         if matches!(
             key.as_str(),
             "output.password"
+                | "ceph.id"
                 | "output.token"
                 | "probe.access_key_file"
                 | "probe.secret_key"
@@ -79,7 +80,7 @@ fn every_key_is_in_the_example_at_its_default() {
         }
     }
     for (key, _) in shown {
-        let of_the_operator = key.starts_with("tags.");
+        let of_the_operator = key.starts_with("tags.") || key.starts_with("ceph.iops.");
         assert!(of_the_operator || known.iter().any(|(known, _)| *known == key), "{key} does not exist");
     }
 }

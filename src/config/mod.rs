@@ -5,6 +5,7 @@
 //! set by an environment variable: `RGWLENS_`, then the key in capitals with `__` between its levels, as
 //! `RGWLENS_STORE__PATH` or `RGWLENS_OUTPUT__0__URL`. The environment wins over the file.
 
+mod ceph;
 mod check;
 mod choice;
 #[cfg(test)]
@@ -59,7 +60,7 @@ pub struct Config {
     pub tags: Tags,
     /// The embedded store.
     pub store: StoreConfig,
-    /// The logs to follow: at least one, names and paths unique.
+    /// The logs to follow, names and paths unique: at least one, unless there is something else to do.
     pub logs: Vec<LogConfig>,
     /// What the gateway is configured as, and what is a health check; without secrets: see [`Config::classifier`].
     pub classifier: ClassifierSettings,
@@ -69,6 +70,8 @@ pub struct Config {
     pub probe: ProbeConfig,
     /// Where Prometheus may ask.
     pub metrics: MetricsConfig,
+    /// Whether and how Ceph is asked.
+    pub ceph: CephConfig,
     /// Where points go, names unique. None is fine: the store is enough.
     pub outputs: Vec<Target>,
 }
@@ -82,6 +85,15 @@ pub struct StoreConfig {
     pub keep: Duration,
     /// Size of the database from which on the oldest parts are pruned, bytes.
     pub max_bytes: u64,
+}
+
+/// Whether and how Ceph is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CephConfig {
+    /// `run` does, every interval.
+    pub enabled: bool,
+    /// How: `rgwlens ceph` asks once, enabled or not.
+    pub settings: crate::ceph::Settings,
 }
 
 /// One log to follow, with its rotations.
@@ -176,6 +188,11 @@ impl Config {
             settings.probe.key = Some(MarkKey::new(key.read()?.as_bytes()));
         }
         Ok(settings)
+    }
+
+    /// The constant tags of points about the cluster, whoever asks it.
+    pub fn cluster_tags(&self) -> Tags {
+        Tags::new(self.tags.iter().chain([("cluster", &*self.cluster)]))
     }
 
     /// The settings of one log: all the same but for the lateness.

@@ -53,7 +53,11 @@ pub(super) fn validate(
         log_level: checks.log_level(&written.log_level, &surroundings.probe),
         tags: checks.tags(&written.tags),
         store: checks.store(&written.store),
-        logs: checks.logs(&written.log, written.windows.lateness.0),
+        logs: checks.logs(
+            &written.log,
+            written.windows.lateness.0,
+            written.ceph.enabled.0 || written.probe.enabled.0,
+        ),
         classifier: ClassifierSettings {
             health: checks.health(&written.health),
             probe: checks.known_probes(&written.probe),
@@ -67,6 +71,7 @@ pub(super) fn validate(
             admission: checks.buckets(&written.buckets),
             events: checks.events(&written.events),
         },
+        ceph: checks.ceph(&written.ceph),
         outputs: checks.outputs(written.output, surroundings),
     }
 }
@@ -93,11 +98,17 @@ impl Checks<'_> {
         }
     }
 
-    fn logs(&mut self, written: &[written::Log], least_lateness: Duration) -> Vec<LogConfig> {
-        if written.is_empty() {
+    /// `else_to_do`: a daemon without logs has something to do.
+    fn logs(
+        &mut self,
+        written: &[written::Log],
+        least_lateness: Duration,
+        else_to_do: bool,
+    ) -> Vec<LogConfig> {
+        if written.is_empty() && !else_to_do {
             self.wrong(
                 "log",
-                "there must be at least one [[log]]; without any, it is /var/log/nginx/access.log",
+                "there is nothing to do: no log is followed, and neither ceph.enabled nor probe.enabled is true; without this line it is /var/log/nginx/access.log",
             );
         }
         let logs: Vec<_> = written
@@ -166,6 +177,7 @@ impl Checks<'_> {
             } else {
                 self.path_segment("rgw.swift_prefix", &written.swift_prefix, ", or / for Swift at the root")
             },
+            swift_account_in_url: written.swift_account_in_url.as_ref().map(|flag| flag.0),
             swift_auth_entry: self.path_segment("rgw.swift_auth_entry", &written.swift_auth_entry, ""),
             admin_entry: self.path_segment("rgw.admin_entry", &written.admin_entry, ""),
             health: HealthSettings::default(),

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     access_log::{ClassifierSettings, HealthSettings},
+    ceph::Settings,
     probe::Style,
     stats::{AdmissionSettings, EventSettings, SlowSettings, WindowSettings},
 };
@@ -34,6 +35,7 @@ pub(super) struct File {
     pub(super) events: Events,
     pub(super) probe: Probe,
     pub(super) metrics: Metrics,
+    pub(super) ceph: Ceph,
     pub(super) output: Vec<Output>,
 }
 
@@ -54,6 +56,7 @@ impl Default for File {
             events: Events::default(),
             probe: Probe::default(),
             metrics: Metrics::default(),
+            ceph: Ceph::default(),
             output: Vec::new(),
         }
     }
@@ -114,6 +117,7 @@ pub(super) struct Rgw {
     pub(super) website_dns_names: Texts,
     pub(super) release: String,
     pub(super) swift_prefix: String,
+    pub(super) swift_account_in_url: Option<Flag>,
     pub(super) swift_auth_entry: String,
     pub(super) admin_entry: String,
 }
@@ -126,6 +130,7 @@ impl Default for Rgw {
             website_dns_names: Texts(default.website_dns_names),
             release: default.release.name().into(),
             swift_prefix: default.swift_prefix,
+            swift_account_in_url: default.swift_account_in_url.map(Flag),
             swift_auth_entry: default.swift_auth_entry,
             admin_entry: default.admin_entry,
         }
@@ -295,6 +300,50 @@ impl Default for Probe {
             separate: Flag(true),
             known_addresses: Texts(Vec::new()),
             endpoint: Vec::new(),
+        }
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Ceph {
+    pub(super) enabled: Flag,
+    pub(super) interval: Span,
+    pub(super) timeout: Span,
+    pub(super) command: Texts,
+    pub(super) conf: Option<String>,
+    pub(super) keyring: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) id: Option<String>,
+    pub(super) cluster: Option<String>,
+    pub(super) max_output: Size,
+    pub(super) per_osd: Flag,
+    pub(super) filestore_writes: Count,
+    pub(super) bluestore_writes: Count,
+    pub(super) divide_reads: Flag,
+    /// By device class. Empty, since any class may be in it; what it has by default is added to it.
+    pub(super) iops: BTreeMap<String, Count>,
+}
+
+impl Default for Ceph {
+    fn default() -> Self {
+        let Settings { interval, timeout, max_output, command, per_osd, iops, .. } = Settings::default();
+        Self {
+            enabled: Flag(false),
+            interval: Span(interval),
+            timeout: Span(timeout),
+            command: Texts(command),
+            conf: None,
+            keyring: None,
+            name: None,
+            id: None,
+            cluster: None,
+            max_output: Size(max_output as u64),
+            per_osd: Flag(per_osd),
+            filestore_writes: Count(iops.filestore_writes as u64),
+            bluestore_writes: Count(iops.bluestore_writes as u64),
+            divide_reads: Flag(iops.divide_reads),
+            iops: BTreeMap::new(),
         }
     }
 }

@@ -1,9 +1,11 @@
-//! `run`: the only place that knows everyone. A thread for each log, one for the outputs, and this one for the rest:
+//! `run`: the only place that knows everyone. A thread for each log, one for the outputs, one for each worker that asks in
+//! rounds, and this one for the rest:
 //! signals, the watchdog, pruning, our own health.
 //!
 //! There is no special way to stop: stopping is crashing, with one commit before it. A reload is a stop and a start
 //! within the process, once the new configuration is known to be good.
 
+mod ceph;
 mod delivery;
 mod embedded;
 mod exposed;
@@ -154,7 +156,7 @@ impl Daemon {
         let delivery = delivery::start(config, &shared)?;
         let keep = Keep { age: config.store.keep, bytes: config.store.max_bytes };
         let mut daemon = Self { shared, ingest: Vec::new(), rounds: Vec::new(), delivery, keep, health };
-        match daemon.follow(config, jobs).and_then(|()| daemon.observe(config, clock)) {
+        match daemon.follow(config, jobs, clock) {
             Ok(()) => Ok(daemon),
             Err(error) => {
                 // None of its threads may live on beside those of the configuration that stays in force.
@@ -164,8 +166,13 @@ impl Daemon {
         }
     }
 
-    /// The configuration is good: lets go of what only the one before it had, and starts the logs' threads.
-    fn follow(&mut self, config: &Config, jobs: Vec<ingest::Job>) -> anyhow::Result<()> {
+    /// The configuration is good: lets go of what only the one before it had, and starts the threads of logs and rounds.
+    fn follow(
+        &mut self,
+        config: &Config,
+        jobs: Vec<ingest::Job>,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<()> {
         let names: Vec<&str> = config.outputs.iter().map(|target| target.name.as_str()).collect();
         for gone in self.shared.store().keep_outputs(&names)? {
             warn!(output = %gone, "is not configured any more: its cursor is dropped, and what it lacks with it");
@@ -175,13 +182,9 @@ impl Daemon {
             let thread = thread::Builder::new().name(format!("log {}", job.name()));
             self.ingest.push(thread.spawn(move || job.run()).context("cannot start a thread")?);
         }
-        Ok(())
-    }
-
-    /// Starts what is done beside the logs.
-    fn observe(&mut self, config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<()> {
-        self.rounds.extend(exposed::start(config, &self.shared)?);
+        self.rounds.extend(ceph::start(config, &self.shared, clock)?);
         self.rounds.extend(probing::start(config, &self.shared, clock)?);
+        self.rounds.extend(exposed::start(config, &self.shared)?);
         Ok(())
     }
 

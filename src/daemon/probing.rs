@@ -19,8 +19,8 @@ use crate::{
 /// Beyond what a round takes at the most, for this machine itself to be slow.
 const SLACK: Duration = Duration::from_secs(5);
 
-/// Name of its stream in the store.
-pub(super) const STREAM: &str = "probe";
+/// Its stream in the store. No log can have this name.
+const STREAM: &str = ":probe";
 
 /// Starts the probe, if it is configured.
 pub(super) fn start(

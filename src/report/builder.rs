@@ -6,10 +6,10 @@ use std::{
 };
 
 use super::{
-    BucketReport, Buckets, ClassReport, Figures, Flow, LatencyStats, Lines, NodeReport, OperationReport,
-    Parts, Peak, Rejected, Report, Service, SizeReport, SizeStep, Slow, SlowOfClass, SlowOfNode,
-    StatusReport, UpstreamReport, distribution::Distribution, figures::share, probes::Probes, seen::Seen,
-    slowest::Slowest,
+    BucketReport, Buckets, CephBuilder, ClassReport, Figures, Flow, LatencyStats, Lines, NodeReport,
+    OperationReport, Parts, Peak, Rejected, Report, Service, SizeReport, SizeStep, Slow, SlowOfClass,
+    SlowOfNode, StatusReport, UpstreamReport, distribution::Distribution, figures::share, probes::Probes,
+    seen::Seen, slowest::Slowest,
 };
 use crate::{
     access_log::{Class, Operation, Protocol},
@@ -70,6 +70,7 @@ pub struct Builder {
     windows: BTreeMap<Window, Figures>,
     slowest: Slowest,
     probes: Probes,
+    ceph: CephBuilder,
 }
 
 impl Builder {
@@ -94,6 +95,7 @@ impl Builder {
             windows: BTreeMap::new(),
             slowest: Slowest::new(options.slowest),
             probes: Probes::default(),
+            ceph: CephBuilder::default(),
         }
     }
 
@@ -134,9 +136,10 @@ impl Builder {
         }
     }
 
-    /// Adds points that come from no log. Only the probe's are of interest here.
-    pub fn add_points(&mut self, points: &[Point]) {
-        points.iter().for_each(|point| self.probes.add_point(point));
+    /// Adds a point that is from no window, of a stream with these tags. What is neither Ceph's nor the probe's is left out.
+    pub fn add_point(&mut self, point: &Point, tags: &Tags) {
+        self.ceph.add(point, tags);
+        self.probes.add_point(point);
     }
 
     /// Tells of a part that could not be read.
@@ -266,6 +269,7 @@ impl Builder {
                 })
                 .collect(),
             probes: self.probes.finish(),
+            ceph: self.ceph.finish(),
         }
     }
 }

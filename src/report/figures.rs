@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::ProbeReport;
+use super::{CephReport, ProbeReport};
 use crate::{
     point::TimestampMs,
     stats::{Counters, counter},
@@ -51,6 +51,8 @@ pub struct Report {
     pub operations: Vec<OperationReport>,
     /// What the probe saw from outside, by endpoint and task; empty where its points are elsewhere.
     pub probes: Vec<ProbeReport>,
+    /// What Ceph said about itself, by cluster; empty where nobody asks it.
+    pub ceph: Vec<CephReport>,
 }
 
 /// Parts added to a report.

@@ -4,6 +4,7 @@
 //! order. Percentiles come from merged histograms, never from other percentiles. Integers are exact.
 
 mod builder;
+mod ceph;
 mod distribution;
 mod figures;
 mod probes;
@@ -15,6 +16,9 @@ mod slowest;
 mod tests;
 
 pub use builder::{Builder, Options};
+pub use ceph::{
+    CephBuilder, CephCheck, CephIops, CephOsds, CephPgs, CephPool, CephReport, CephUsage, Reading,
+};
 pub use figures::{
     BucketReport, Buckets, ClassReport, Figures, Flow, LatencyStats, Lines, NodeReport, OperationReport,
     Parts, Peak, Rejected, Report, Service, SizeReport, SizeStep, Slow, SlowEvent, SlowOfClass, SlowOfNode,

@@ -237,8 +237,8 @@ fn the_shape_of_the_json() {
         |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
     assert_eq!(
         keys(&json),
-        "buckets bytes_in_per_second bytes_out_per_second classes from_ms lines nodes operations parts \
-         requests_per_second seconds service sizes slow statuses total until_ms upstreams"
+        "buckets bytes_in_per_second bytes_out_per_second ceph classes from_ms lines nodes operations parts \
+         probes requests_per_second seconds service sizes slow statuses total until_ms upstreams"
     );
     let figures = "aborted bytes_in bytes_out errors_4xx errors_5xx ok requests slow";
     assert_eq!(keys(&json["total"]), figures);
@@ -350,12 +350,13 @@ fn the_probe_and_the_log_are_joined_by_round_and_task() {
         time: sample::NOON * 1_000_000,
     };
     let mut builder = Builder::new(Options::default());
-    builder.add_points(&[
+    let outside = [
         point(&seen, "put", "ok", 2, 60.0),
         point(&unseen, "put", "ok", 1, 90.0),
         point(&unseen, "put", "timeout", 1, 990.0),
-        Point { measurement: "ceph_health".into(), ..point(&seen, "put", "ok", 9, 9.0) },
-    ]);
+        Point { measurement: "rgwlens".into(), ..point(&seen, "put", "ok", 9, 9.0) },
+    ];
+    outside.iter().for_each(|point| builder.add_point(point, &Tags::default()));
     windows.close_all().iter().for_each(|part| builder.add(part, &sample::tags("gw1")));
     let report = builder.finish();
     let joined = Joined { count: 2, outside_ms: 60.0, nginx_ms: 40.0, gateway_ms: Some(30.0) };

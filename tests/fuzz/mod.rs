@@ -124,6 +124,8 @@ fn request(data: &[u8]) {
         time_ms: 0,
         has_copy_source: flags[0] & 8 != 0,
         has_copy_from: flags[0] & 16 != 0,
+        destination: optional(32, next()),
+        is_form: flags[0] & 64 != 0,
     };
     let names = || vec!["s3.example.com".to_owned()];
     let settings = ClassifierSettings {

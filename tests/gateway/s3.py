@@ -268,15 +268,16 @@ def strangers(s3, bucket):
 
 
 def tenants(bucket):
+    """A user of a tenant, who does not name it: no access log can."""
     carol = client(CAROL)
     carol.create_bucket(Bucket=bucket)
     carol.put_object(Bucket=bucket, Key="k", Body=body(10), ACL="public-read")
-    carol.list_objects_v2(Bucket=bucket)
+
+
+def other_tenants(bucket):
     for name in (f"acme:{bucket}", f"acme%3A{bucket}", f":{bucket}", bucket, f"nobody:{bucket}"):
         requests.get(f"{ENDPOINT}/{name}/k")
         requests.get(f"{ENDPOINT}/{name}")
-    carol.delete_object(Bucket=bucket, Key="k")
-    carol.delete_bucket(Bucket=bucket)
 
 
 def virtual_hosts(bucket):
@@ -301,11 +302,7 @@ def virtual_hosts(bucket):
 
 def other_services():
     """IAM, STS and SNS, which say in the body what they want."""
-    iam = client(ADMIN, service="iam", signature=None)
-    either(iam.list_roles)
-    either(iam.get_role, RoleName="nobody")
-    either(client(ALICE, service="iam", signature=None).list_roles)
-    either(client(ALICE, service="sts", signature=None).assume_role, RoleArn="arn:aws:iam:::role/r" * 2, RoleSessionName="s1")
+    either(client(ADMIN, service="iam", signature=None).list_roles)
     either(client(ALICE, service="sts", signature=None).get_session_token)
     either(client(ALICE, service="sns", signature=None).list_topics)
 
@@ -335,6 +332,5 @@ def run(prefix):
     locks(s3, f"{prefix}-locks")
     websites(s3, f"{prefix}-site")
     virtual_hosts(f"{prefix}-vhost.dotted")
-    tenants(f"{prefix}-tenant")
-    other_services()
+    other_tenants(f"{prefix}-tenant")
     clean(s3, bucket)

@@ -46,7 +46,6 @@ def library(prefix):
     either(swift.head_object, c, "nowhere")
     swift.post_object(c, "plain/10", {"X-Object-Meta-A": "b"})
     swift.copy_object(c, "plain/10", f"/{c}/copied")
-    either(swift.copy_object, c, "plain/10", f"/{c}-2/copied too")
     swift.put_object(c, "copied by put", b"", headers={"X-Copy-From": f"/{c}/plain/10"})
     for n in range(2):
         swift.put_object(f"{c}-2", f"segments/{n}", body(1000))
@@ -60,12 +59,13 @@ def library(prefix):
         swift.delete_object(c, key)
     either(swift.delete_container, c)
     either(connection("alice:swift", "wrong").get_account)
+
+
+def tenants(c):
+    """A user of a tenant; accounts in addresses."""
     carol = connection("acme$carol:swift", CAROL[2])
     carol.put_container(c)
-    carol.put_object(c, "k", b"x")
-    carol.get_object(c, "k")
-    carol.delete_object(c, "k")
-    carol.delete_container(c)
+    either(carol.get_container, f"AUTH_acme/{c}")
 
 
 def by_hand(prefix):
@@ -100,11 +100,7 @@ def by_hand(prefix):
     ask("PUT", f"/swift/v1/{c}?extract-archive=tar", data=archive.getvalue())
     ask("POST", "/swift/v1?bulk-delete", {"Content-Type": "text/plain"}, f"{c}/archived/0\n{c}/archived/1\n")
     ask("DELETE", "/swift/v1?bulk-delete", {"Content-Type": "text/plain"}, f"{c}/archived/2\n")
-    # A browser's form: to a container it is an upload.
-    ask("POST", f"/swift/v1/{c}", files={"file": ("form.txt", b"form")})
-    ask("POST", f"/swift/v1/{c}/", data={"redirect": ""}, files={"file": ("form.txt", b"form")})
     ask("COPY", f"/swift/v1/{c}/plain/10", {"Destination": f"{c}/copied%20by%20hand"})
-    ask("COPY", f"/swift/v1/{c}/plain/10", {"Destination": f"/{c}-2/elsewhere"})
     ask("COPY", f"/swift/v1/{c}/plain/10")
     ask("PUT", f"/swift/v1/{c}/by-hand", {"X-Copy-From": f"{c}/plain/10"})
     for method, path in (
@@ -122,9 +118,6 @@ def by_hand(prefix):
         ("GET", "/swift"),
         ("GET", "/swift/"),
         ("GET", f"/swift/v2/{c}"),
-        ("GET", "/swift/v1/AUTH_alice"),
-        ("GET", f"/swift/v1/AUTH_alice/{c}"),
-        ("GET", f"/swift/v1/AUTH_alice/{c}/plain/10"),
         ("PUT", "/swift/v1"),
         ("COPY", f"/swift/v1/{c}"),
         ("GET", f"/swiftly/{c}"),
@@ -151,6 +144,16 @@ def command(prefix):
         ["delete", c],
     ):
         subprocess.run(login + arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+
+
+def with_headers(c):
+    """What only a header says: a copy to another container, a browser's form, which to a container is an upload."""
+    swift = connection("alice:swift", ALICE[2])
+    swift.put_container(c)
+    swift.put_container(f"{c}-2")
+    swift.put_object(c, "k", body(1000))
+    swift.copy_object(c, "k", f"/{c}-2/a copy")
+    requests.post(f"{STORAGE}/{c}", files={"file": ("form.txt", b"form")})
 
 
 def run(prefix):

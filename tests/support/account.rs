@@ -12,8 +12,8 @@ use super::gateway::Gateway;
 pub struct Told {
     /// RGW's name.
     pub operation: String,
-    /// `bucket` or `tenant/bucket`.
-    pub bucket: String,
+    /// `bucket` or `tenant/bucket`, empty for none. `None` where it was not logged: nobody's signature was good.
+    pub bucket: Option<String>,
     /// Only the debug log has the key.
     pub object: String,
     /// What the ops log has besides, if the request is in it.
@@ -53,8 +53,8 @@ impl Account {
             assert_eq!(told.operation, *operation, "the gateway's two logs on {request_id}");
             told.object
         });
-        let (operation, bucket, object) = (operation.clone(), bucket.clone(), object.unwrap_or_default());
-        Some(Told { operation, bucket, object, ops: Some(*numbers) })
+        let (operation, bucket) = (operation.clone(), Some(bucket.clone()));
+        Some(Told { operation, bucket, object: object.unwrap_or_default(), ops: Some(*numbers) })
     }
 
     /// How many requests the ops log has.
@@ -97,7 +97,7 @@ fn debug(text: &str) -> HashMap<String, Told> {
             && let Some((object, bucket)) = names.rsplit_once(" s->bucket=")
         {
             let told = told.entry(number).or_default();
-            bucket.clone_into(&mut told.bucket);
+            told.bucket = Some(bucket.to_owned());
             object.strip_prefix("<NULL>").unwrap_or(object).clone_into(&mut told.object);
         }
     }

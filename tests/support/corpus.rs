@@ -22,6 +22,7 @@ const UNSEEN: &[(&str, &str, &[usize])] = &[
     ("the user's own tenant (no variable)", "bucket", &[716, 717, 718, 735]),
     ("the account in Swift's URL, which this gateway does not expect", "operation", &[868]),
     ("the account in Swift's URL, which this gateway does not expect", "bucket", &[868]),
+    ("the Host header beside an absolute URI ($http_host)", "operation", &[1120]),
     ("the Host header beside an absolute URI ($http_host)", "bucket", &[1118]),
     ("the Host header beside an absolute URI ($http_host)", "object", &[1118]),
     ("the account in Swift's URL, which this gateway does not expect", "object", &[868]),

@@ -1,11 +1,14 @@
 //! Whose host a request asked for: the gateway's own, a bucket's, a website's.
 
+use memchr::{memchr, memchr2};
+
 /// What a host says about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Site<'a> {
     /// Nothing: the bucket is in the path.
     Path,
-    /// The labels before one of the gateway's names are the bucket.
+    /// The labels before one of the gateway's names are the bucket; or all of a host that is none of them, which RGW takes
+    /// for a name that leads to the bucket of the same name.
     Bucket(&'a [u8]),
     /// A website; its bucket, or empty when the host is the website name itself.
     Website(&'a [u8]),
@@ -29,7 +32,7 @@ impl Hosts {
         Self { names }
     }
 
-    /// What `host` is: with or without a port, in any case. An address, or a name that is not configured, says nothing.
+    /// What `host` is: with or without a port, in any case. An address says nothing, and without configured names none does.
     pub(super) fn site<'a>(&self, host: &'a [u8]) -> Site<'a> {
         if self.names.is_empty() {
             return Site::Path;
@@ -49,8 +52,16 @@ impl Hosts {
                 _ => {}
             }
         }
-        Site::Path
+        if can_be_bucket(host) { Site::Bucket(host) } else { Site::Path }
     }
+}
+
+/// Whether RGW looks for a bucket of this name: neither an address nor too short or too long.
+fn can_be_bucket(host: &[u8]) -> bool {
+    let is_ipv4 = host.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+        && host.split(|byte| *byte == b'.').filter(|part| !part.is_empty()).count() == 4;
+    let is_ipv6 = memchr(b':', host).is_some();
+    (3..=255).contains(&host.len()) && !is_ipv4 && !is_ipv6 && memchr2(b'/', 0xff, host).is_none()
 }
 
 /// A host without `:port` and without the dot that may end it.
@@ -79,23 +90,33 @@ mod tests {
     }
 
     #[test]
-    fn the_gateways_own_names_and_strangers_mean_path_style() {
+    fn the_gateways_own_names_and_addresses_mean_path_style() {
         for host in [
             "",
             "s3.test.local",
             "S3.Test.Local:8080",
             "127.0.0.1",
+            "127.0.0.1:8080",
             "[::1]:80",
             "::1",
             "x",
-            "test.local",
+            "ab",
             ":80",
         ] {
             check(host, Site::Path);
         }
-        check("evil-s3.test.local", Site::Path);
-        check(".s3.test.local", Site::Path);
-        check("s3.test.local.evil.example", Site::Path);
+    }
+
+    #[test]
+    fn a_strangers_name_is_a_bucket() {
+        for host in
+            ["test.local", "abc", "localhost", "1.2.3", "Evil-s3.test.local", "s3.test.local.evil.example"]
+        {
+            check(host, Site::Bucket(host.as_bytes()));
+        }
+        check("cname.example:8080", Site::Bucket(b"cname.example"));
+        let long = "b".repeat(256);
+        check(&long, Site::Path);
     }
 
     #[test]

@@ -56,6 +56,10 @@ pub struct Asked<'a> {
     pub has_copy_source: bool,
     /// `X-Copy-From` was sent.
     pub has_copy_from: bool,
+    /// `Destination`, which says where Swift's COPY copies to.
+    pub destination: Option<&'a [u8]>,
+    /// The content type is that of a form with files: with a POST to a Swift container, an upload.
+    pub is_form: bool,
 }
 
 /// What a request is. Names are decoded bytes as the gateway sees them: validate before they become tags.
@@ -117,6 +121,7 @@ pub struct Classifier {
     release: Release,
     hosts: Hosts,
     swift: SwiftPrefix,
+    swift_account_in_url: Option<bool>,
     swift_auth: Box<[u8]>,
     admin: Box<[u8]>,
     health: Health,
@@ -136,6 +141,7 @@ impl Classifier {
             release: settings.release,
             hosts: Hosts::new(&settings.dns_names, &settings.website_dns_names),
             swift,
+            swift_account_in_url: settings.swift_account_in_url,
             swift_auth: entry(&settings.swift_auth_entry),
             admin: entry(&settings.admin_entry),
             health: Health::new(settings.health),
@@ -145,6 +151,9 @@ impl Classifier {
 
     /// Says what a request is. Decoded names borrow from `asked` where nothing had to be decoded, else from `scratch`.
     pub fn classify<'a>(&self, asked: &Asked<'a>, scratch: &'a mut Vec<u8>) -> Classified<'a> {
+        if let (b"COPY", Some(destination)) = (asked.method, asked.destination) {
+            return self.copy(asked, destination, scratch);
+        }
         // Taken apart where they stand: moving a target through combinators costs as much as parsing it.
         let Some(method) = Method::parse(asked.method) else { return self.no_request(asked) };
         let Some(target) = Target::parse(asked.uri) else { return self.no_request(asked) };
@@ -153,8 +162,9 @@ impl Classifier {
         }
         let query = if target.query.is_empty() { Query::default() } else { Query::parse(target.query) };
         let path = target.decoded_path(scratch);
-        let mut classified = match target.host.or(asked.host).map_or(Site::Path, |host| self.hosts.site(host))
-        {
+        // The `Host` that the gateway was sent, where the log has it: an absolute target may name another one.
+        let host = asked.host.or(target.host);
+        let mut classified = match host.map_or(Site::Path, |host| self.hosts.site(host)) {
             Site::Path => self.by_path(asked, method, path, &query),
             Site::Bucket(bucket) => self.s3(asked, method, &query, bucket, &path[1..]),
             Site::Website(b"") => {
@@ -213,12 +223,44 @@ impl Classifier {
             }
         }
         match &self.swift {
-            SwiftPrefix::Root => swift(asked, method, path, query),
+            SwiftPrefix::Root => self.swift(asked, method, path, query),
             SwiftPrefix::Segment(prefix) if !first.is_empty() && *first == **prefix => {
-                swift(asked, method, below, query)
+                self.swift(asked, method, below, query)
             }
             SwiftPrefix::Segment(_) => self.s3(asked, method, query, first, rest),
         }
+    }
+
+    /// Swift's COPY, as RGW has it: an upload of what its header names.
+    #[cold]
+    fn copy<'a>(&self, asked: &Asked<'a>, destination: &[u8], scratch: &'a mut Vec<u8>) -> Classified<'a> {
+        let asked = Asked { destination: None, ..*asked };
+        let mut path = Vec::new();
+        let from = self.classify(&asked, &mut path);
+        match (from.operation, swift::destination(destination)) {
+            (Operation::CopyObj, Some(to)) => {
+                let (protocol, operation, class) = (from.protocol, from.operation, from.class);
+                scratch.clear();
+                scratch.extend_from_slice(&to);
+                let (bucket, object) = first_segment(scratch);
+                Classified { protocol, operation, class, tenant: b"", bucket, object }
+            }
+            _ => self.classify(&asked, scratch),
+        }
+    }
+
+    fn swift<'a>(&self, asked: &Asked<'_>, method: Method, path: &'a [u8], query: &Query) -> Classified<'a> {
+        let resource = swift::resource(path, self.swift_account_in_url);
+        let operation = swift::operation(resource, method, query, asked);
+        let (bucket, object) = match resource {
+            swift::Resource::Path { container, object } => (container, object),
+            _ => (&b""[..], &b""[..]),
+        };
+        let class = match resource {
+            swift::Resource::HealthCheck => Class::Health,
+            _ => class::class(operation, method, !object.is_empty()),
+        };
+        Classified { protocol: Protocol::Swift, operation, class, tenant: b"", bucket, object }
     }
 
     fn s3<'a>(
@@ -257,20 +299,6 @@ const NOTHING: Classified<'static> = Classified {
     bucket: b"",
     object: b"",
 };
-
-fn swift<'a>(asked: &Asked<'_>, method: Method, path: &'a [u8], query: &Query) -> Classified<'a> {
-    let resource = swift::resource(path);
-    let operation = swift::operation(resource, method, query, asked.has_copy_from);
-    let (bucket, object) = match resource {
-        swift::Resource::Path { container, object } => (container, object),
-        _ => (&b""[..], &b""[..]),
-    };
-    let class = match resource {
-        swift::Resource::HealthCheck => Class::Health,
-        _ => class::class(operation, method, !object.is_empty()),
-    };
-    Classified { protocol: Protocol::Swift, operation, class, tenant: b"", bucket, object }
-}
 
 /// A website answers GET and HEAD, whatever the query, and nothing else.
 fn website<'a>(method: Method, bucket: &'a [u8], object: &'a [u8]) -> Classified<'a> {

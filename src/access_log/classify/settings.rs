@@ -70,6 +70,9 @@ pub struct ClassifierSettings {
     pub release: Release,
     /// `rgw_swift_url_prefix`; `/` puts Swift at the root.
     pub swift_prefix: String,
+    /// `rgw_swift_account_in_url`: Swift's account comes before the container. If unknown, a segment `AUTH_…` or `KEY_…` is
+    /// taken for one, and no other.
+    pub swift_account_in_url: Option<bool>,
     /// `rgw_swift_auth_entry`.
     pub swift_auth_entry: String,
     /// `rgw_admin_entry`.
@@ -87,6 +90,7 @@ impl Default for ClassifierSettings {
             website_dns_names: Vec::new(),
             release: Release::default(),
             swift_prefix: "swift".into(),
+            swift_account_in_url: None,
             swift_auth_entry: "auth".into(),
             admin_entry: "admin".into(),
             health: HealthSettings::default(),

@@ -1,8 +1,9 @@
 //! Swift: the path below its prefix.
 
-use super::Method;
+use super::percent::escaped_byte;
 use super::query::{Key, Query};
 use super::target::first_segment;
+use super::{Asked, Method};
 use crate::access_log::Operation::{self, *};
 
 /// What a Swift path names.
@@ -16,26 +17,27 @@ pub(super) enum Resource<'a> {
     CrossDomain,
     /// An account, a container or an object: what is absent is empty.
     Path { container: &'a [u8], object: &'a [u8] },
+    /// No version that RGW knows: it has no operation there.
+    Nothing,
 }
 
 /// Reads the path below Swift's prefix; it begins with `/`, or is empty.
 ///
-/// The first segment is the version, and RGW does not look at it. Whether the account comes next is a setting of the
-/// gateway (`rgw_swift_account_in_url`); a segment `AUTH_…` or `KEY_…` is taken for one.
-pub(super) fn resource(path: &[u8]) -> Resource<'_> {
+/// The first segment is the version, of which RGW looks at the first two letters. Whether the account comes next is a
+/// setting of the gateway; where it is not known, a segment `AUTH_…` or `KEY_…` is taken for one.
+pub(super) fn resource(path: &[u8], account_in_url: Option<bool>) -> Resource<'_> {
     let (version, rest) = first_segment(path);
     match version {
         b"healthcheck" => return Resource::HealthCheck,
         b"info" => return Resource::Info,
         b"crossdomain.xml" => return Resource::CrossDomain,
-        _ => {}
+        version if version.starts_with(b"v1") => {}
+        _ => return Resource::Nothing,
     }
     let (segment, after) = split(rest);
-    let (container, object) = if segment.starts_with(b"AUTH_") || segment.starts_with(b"KEY_") {
-        split(after)
-    } else {
-        (segment, after)
-    };
+    let is_account = account_in_url
+        .unwrap_or_else(|| [&b"AUTH_"[..], b"KEY_"].iter().any(|prefix| segment.starts_with(prefix)));
+    let (container, object) = if is_account { split(after) } else { (segment, after) };
     // An empty container is the account, whatever follows it.
     if container.is_empty() {
         Resource::Path { container, object: b"" }
@@ -49,16 +51,31 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
     memchr::memchr(b'/', path).map_or((path, b""), |at| (&path[..at], &path[at + 1..]))
 }
 
+/// What the `Destination` of a COPY names, decoded: `/container/object`. `None` if RGW would not copy there.
+pub(super) fn destination(header: &[u8]) -> Option<Vec<u8>> {
+    let header = header.strip_prefix(b"/").unwrap_or(header);
+    let header = &header[..memchr::memchr(b'?', header).unwrap_or(header.len())];
+    let mut path = vec![b'/'];
+    let mut rest = header;
+    while let Some(&first) = rest.first() {
+        let (byte, length) = escaped_byte(rest).map_or((first, 1), |byte| (byte, 3));
+        path.push(byte);
+        rest = &rest[length..];
+    }
+    let (container, object) = first_segment(&path);
+    (!container.is_empty() && !object.is_empty()).then_some(path)
+}
+
 /// The operation of a method on a resource.
 pub(super) fn operation(
     resource: Resource<'_>,
     method: Method,
     query: &Query,
-    has_copy_from: bool,
+    asked: &Asked<'_>,
 ) -> Operation {
     let Resource::Path { container, object } = resource else {
         return match (resource, method) {
-            (Resource::HealthCheck, Method::Get | Method::Head) => GetHealthCheck,
+            (Resource::HealthCheck, Method::Get) => GetHealthCheck,
             (Resource::Info, Method::Get) => GetInfo,
             (Resource::CrossDomain, Method::Get) => GetCrossdomainPolicy,
             _ => None,
@@ -82,6 +99,7 @@ pub(super) fn operation(
             Method::Head => StatBucket,
             Method::Put if archive => BulkUpload,
             Method::Put => CreateBucket,
+            Method::Post if asked.is_form => PostObj,
             Method::Post => PutBucketMetadata,
             Method::Delete => DeleteBucket,
             Method::Options => OptionsCors,
@@ -91,8 +109,9 @@ pub(super) fn operation(
         match method {
             Method::Get | Method::Head => GetObj,
             Method::Put if archive => BulkUpload,
-            Method::Put if has_copy_from => CopyObj,
+            Method::Put if asked.has_copy_from => CopyObj,
             Method::Put => PutObj,
+            Method::Post if asked.is_form => PostObj,
             Method::Post => PutObjMetadata,
             Method::Delete => DeleteObj,
             Method::Copy => CopyObj,
@@ -103,18 +122,23 @@ pub(super) fn operation(
 
 #[cfg(test)]
 mod tests {
+    use std::option::Option::None; // not the operation of that name
+
     use super::*;
 
     fn check(path: &str, container: &str, object: &str) {
+        check_with(None, path, container, object);
+    }
+
+    fn check_with(account_in_url: Option<bool>, path: &str, container: &str, object: &str) {
         let expected = Resource::Path { container: container.as_bytes(), object: object.as_bytes() };
-        assert_eq!(resource(path.as_bytes()), expected, "{path}");
+        assert_eq!(resource(path.as_bytes(), account_in_url), expected, "{path}");
     }
 
     #[test]
     fn paths_with_and_without_an_account() {
-        check("", "", "");
-        check("/", "", "");
         check("/v1", "", "");
+        check("/v1.0/c", "c", "");
         check("/v1/", "", "");
         check("/v1/c", "c", "");
         check("/v1/c/", "c", "");
@@ -130,9 +154,45 @@ mod tests {
     }
 
     #[test]
+    fn what_the_gateway_is_configured_as_goes_before_what_it_looks_like() {
+        check_with(Some(false), "/v1/AUTH_alice/c/o", "AUTH_alice", "c/o");
+        check_with(Some(false), "/v1/c/o", "c", "o");
+        check_with(Some(true), "/v1/AUTH_alice/c/o", "c", "o");
+        check_with(Some(true), "/v1/alice/c/o/p", "c", "o/p");
+        check_with(Some(true), "/v1/alice", "", "");
+    }
+
+    #[test]
     fn addresses_beside_the_version() {
-        assert_eq!(resource(b"/healthcheck"), Resource::HealthCheck);
-        assert_eq!(resource(b"/info"), Resource::Info);
-        assert_eq!(resource(b"/crossdomain.xml"), Resource::CrossDomain);
+        for (path, expected) in [
+            ("/healthcheck", Resource::HealthCheck),
+            ("/info", Resource::Info),
+            ("/crossdomain.xml", Resource::CrossDomain),
+            ("/v2/c", Resource::Nothing),
+            ("/", Resource::Nothing),
+            ("", Resource::Nothing),
+        ] {
+            assert_eq!(resource(path.as_bytes(), None), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn destinations_are_decoded_once() {
+        for (header, expected) in [
+            ("c/o", Some("/c/o")),
+            ("/c/a%20b/%C3%A9", Some("/c/a b/é")),
+            ("/c/o?version=1", Some("/c/o")),
+            ("/c/%3F%2520", Some("/c/?%20")),
+            ("c", None),
+            ("/c/", None),
+            ("", None),
+            ("//o", None),
+        ] {
+            assert_eq!(
+                destination(header.as_bytes()),
+                expected.map(|path| path.as_bytes().to_vec()),
+                "{header}"
+            );
+        }
     }
 }

@@ -182,6 +182,30 @@ fn copies_show_by_a_header_only() {
 }
 
 #[test]
+fn a_swift_copy_goes_where_its_header_says() {
+    let classifier = Classifier::new(settings());
+    let to = |request: &str, header: &'static str| {
+        classify(&classifier, request, |asked| asked.destination = Some(header.as_bytes()))
+    };
+    assert_eq!(to("COPY /swift/v1/c/o", "/d/p%20q"), "swift copy_obj copy |d|p q");
+    assert_eq!(to("COPY /swift/v1/AUTH_a/c/o", "d/p/q"), "swift copy_obj copy |d|p/q");
+    assert_eq!(to("COPY /swift/v1/c/o", "nowhere"), "swift copy_obj copy |c|o");
+    assert_eq!(to("COPY /swift/v1/c", "/d/p"), "swift none other |c|");
+    assert_eq!(to("PUT /swift/v1/c/o", "/d/p"), "swift put_obj upload |c|o");
+    assert_eq!(to("COPY /b/k", "/d/p"), "s3 none other |b|k");
+}
+
+#[test]
+fn a_form_to_a_swift_container_is_an_upload() {
+    let classifier = Classifier::new(settings());
+    let form = |request: &str| classify(&classifier, request, |asked| asked.is_form = true);
+    assert_eq!(form("POST /swift/v1/c"), "swift post_obj upload |c|");
+    assert_eq!(form("POST /swift/v1/c/o"), "swift post_obj upload |c|o");
+    assert_eq!(form("POST /swift/v1"), "swift put_account_metadata bucket_meta ||");
+    assert_eq!(form("PUT /swift/v1/c/o"), "swift put_obj upload |c|o");
+}
+
+#[test]
 fn an_older_gateway_does_not_see_newer_sub_resources() {
     use Release::*;
     for request in ["notification", "encryption", "ownershipControls", "accelerate"] {
@@ -213,7 +237,7 @@ fn hosts_name_buckets() {
     check("GET /b/k host=s3.test.local", expected);
     check("GET /b/k host=s3.test.local:443", expected);
     check("GET /b/k host=10.0.0.1:443", expected);
-    check("GET /b/k host=elsewhere.example", expected);
+    check("GET /b/k host=elsewhere.example", "s3 get_obj download |elsewhere.example|b/k");
     check("GET / host=my.dotted.s3.test.local", "s3 list_bucket list |my.dotted|");
     check("PUT / host=b.s3.test.local", "s3 create_bucket bucket_meta |b|");
     check("POST / host=b.s3.test.local", "s3 post_obj upload |b|");
@@ -236,11 +260,13 @@ fn websites() {
 }
 
 #[test]
-fn absolute_targets_bring_their_host() {
+fn absolute_targets_bring_their_host_unless_the_log_has_the_one_that_was_sent() {
     check("GET http://b.s3.test.local/x?acl", "s3 get_acls object_meta |b|x");
-    check("GET http://b.s3.test.local/x host=s3.test.local", "s3 get_obj download |b|x");
-    check("GET http://user:pw@s3.test.local:80/b/x host=c.s3.test.local", "s3 get_obj download |b|x");
-    check("GET https://evil.example/?x", "s3 list_buckets list ||");
+    check("GET http://b.s3.test.local/b/x host=s3.test.local", "s3 get_obj download |b|x");
+    check("GET http://user:pw@s3.test.local:80/b/x", "s3 get_obj download |b|x");
+    check("GET http://user:pw@s3.test.local:80/x host=c.s3.test.local", "s3 get_obj download |c|x");
+    check("GET https://evil.example/?x", "s3 list_bucket list |evil.example|");
+    check("GET https://evil.example/?x host=s3.test.local", "s3 list_buckets list ||");
     check("GET http://b.s3.test.local?acl", "s3 get_acls bucket_meta |b|");
 }
 

@@ -26,6 +26,8 @@ pub(in crate::access_log) enum Field {
     UpstreamHeaderTime,
     CopySource,
     CopyFrom,
+    Destination,
+    ContentType,
     GatewayRequestId,
 }
 
@@ -135,6 +137,8 @@ pub(super) fn lookup(name: &str) -> (Field, Alphabet) {
         "upstream_header_time" => (Field::UpstreamHeaderTime, Alphabet::List),
         "http_x_amz_copy_source" => (Field::CopySource, Alphabet::Any),
         "http_x_copy_from" => (Field::CopyFrom, Alphabet::Any),
+        "http_destination" => (Field::Destination, Alphabet::Any),
+        "content_type" | "http_content_type" => (Field::ContentType, Alphabet::Any),
         "upstream_http_x_amz_request_id" | "upstream_http_x_trans_id" => {
             (Field::GatewayRequestId, Alphabet::Any)
         }

@@ -1,5 +1,6 @@
 //! The page that a person reads.
 
+use super::ceph;
 use crate::{
     cli::table::{
         Cell, Page, Style, about_percent, bytes, bytes_per_second, count, ms, percent, plain, rate, span,
@@ -12,7 +13,11 @@ use crate::{
 pub(in crate::cli) fn render(report: &Report, style: &Style) -> String {
     let mut page = Page::new(style);
     if report.total.requests == 0 {
-        empty(&mut page, report);
+        // A store of the collector alone has no requests, and nothing is wrong with that.
+        if report.ceph.is_empty() || report.lines.read > 0 {
+            empty(&mut page, report);
+        }
+        report.ceph.iter().for_each(|cluster| ceph::render(&mut page, cluster));
         return page.finish();
     }
     overview(&mut page, report);
@@ -28,6 +33,7 @@ pub(in crate::cli) fn render(report: &Report, style: &Style) -> String {
     probes(&mut page, report);
     statuses(&mut page, report);
     lines(&mut page, report);
+    report.ceph.iter().for_each(|cluster| ceph::render(&mut page, cluster));
     page.finish()
 }
 

@@ -46,7 +46,7 @@ fn add(builder: &mut Builder, part: &StoredPart, filter: Filter<'_>) {
     }
     match &part.payload {
         Payload::Window(window) => builder.add(window, &part.tags),
-        Payload::Points(points) => builder.add_points(points),
+        Payload::Points(points) => points.iter().for_each(|point| builder.add_point(point, &part.tags)),
     }
 }
 

@@ -1,0 +1,4 @@
+mod faults;
+mod points;
+mod rounds;
+mod scripts;
