@@ -181,7 +181,7 @@ impl Checks<'_> {
             self.wrong(&key, "must be a word");
         }
         let file = file.map(|file| Secret::File(section.file(self, "access_key_file", &file)));
-        file.or(value.map(Secret::Value))
+        file.or_else(|| value.map(Secret::Value))
     }
 
     fn probe_bucket(&mut self, bucket: String) -> String {

@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 pub use exposition::ProbeMetrics;
 pub use failure::{Failure, FailureKind};
 pub use observation::{Observation, Round, Task};
-pub use points::{MEASUREMENT, points};
+pub use points::{FIELDS, TAGS, points};
 pub use settings::{Endpoint, Settings, Style};
 pub use wire::Phases;
 

@@ -9,10 +9,36 @@ use super::{
 use crate::point::{Field, Point, Tags, TimestampNs};
 
 /// A task at an endpoint.
-pub const MEASUREMENT: &str = "s3_probe";
+const MEASUREMENT: &str = "s3_probe";
 
 /// A round at an endpoint.
 const ROUND: &str = "s3_probe_round";
+
+/// Tags of these points.
+pub const TAGS: &[&str] = &["endpoint", "outcome", "size", "task"];
+
+/// Fields of these points, and of `rgw_probe`.
+pub const FIELDS: &[&str] = &[
+    "body_ms",
+    "connect_ms",
+    "count",
+    "dns_ms",
+    "duration_max_ms",
+    "duration_ms",
+    "failed",
+    "failure",
+    "first_byte_ms",
+    "removed",
+    "request_id",
+    "requests",
+    "round",
+    "s3_code",
+    "skipped",
+    "status",
+    "success",
+    "tasks",
+    "tls_ms",
+];
 
 /// A round's points, all of this time: one for each task, size and outcome, and one for the round.
 pub fn points(round: &Round, time: TimestampNs) -> Vec<Point> {

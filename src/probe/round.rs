@@ -285,7 +285,7 @@ impl<'a> Running<'a> {
         observation.requests += 1;
         observation.phases.add(&reply.phases);
         observation.status = reply.status;
-        observation.request_id = reply.request_id.or(observation.request_id.take());
+        observation.request_id = reply.request_id.or_else(|| observation.request_id.take());
         match reply.result {
             Ok(answer) => Some(answer),
             Err(failure) => {
@@ -328,7 +328,7 @@ impl<'a> Running<'a> {
 
 /// The first failure of a task is the one that is told.
 fn fail(attempt: &mut Attempt, kind: FailureKind, why: &str) {
-    attempt.observation.failure.get_or_insert(Failure::new(kind, why));
+    attempt.observation.failure.get_or_insert_with(|| Failure::new(kind, why));
 }
 
 /// The clock, s since 1970.
