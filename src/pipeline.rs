@@ -1,9 +1,15 @@
 //! The loop that `run` and `replay` share: the same lines give the same parts, wherever they come from and go to.
 
+mod input;
+
 use std::ops::ControlFlow;
 
+pub use input::{GatewayReader, InputReader, Unit};
+
 use crate::{
-    access_log::{Asked, Classifier, ClassifierSettings, LineParser, LogFormat, Record, Reject, unescape},
+    access_log::{
+        Asked, Classifier, ClassifierSettings, InputFormat, LineParser, LogFormat, Record, Reject, unescape,
+    },
     follow::{Lines, Next, Source, SourceError},
     stats::{Part, Request, SlowSettings, Windows},
 };
@@ -63,7 +69,7 @@ pub fn run<S: Source, K: Sink<S>>(
 /// From lines to counts: the whole hot path, one thread, nothing allocated per line once warm.
 #[derive(Debug)]
 pub struct Counter {
-    reader: RequestReader,
+    reader: InputReader,
     slow: SlowSettings,
     /// What the lines add up to.
     pub windows: Windows,
@@ -72,22 +78,37 @@ pub struct Counter {
 impl Counter {
     /// For one log.
     pub fn new(
-        format: LogFormat,
+        format: impl Into<InputFormat>,
         classifier: ClassifierSettings,
         slow: SlowSettings,
         windows: Windows,
     ) -> Self {
-        Self { reader: RequestReader::new(format, classifier), slow, windows }
+        Self { reader: InputReader::new(format.into(), classifier), slow, windows }
     }
 
-    /// Counts lines, each as a request or as a reject.
+    /// Counts lines, each as a request or as a reject; those of RGW's own logs as however many they hold.
     pub fn count(&mut self, lines: Lines<'_>) {
         let windows = &mut self.windows;
-        self.reader.read_lines(lines.bytes, &self.slow, |line, request| match request {
-            Ok(request) => windows.record(request, line, lines.now_ms),
-            // Bad input is data: counted, never fatal.
-            Err(reject) => windows.reject(reject.reason),
-        });
+        // Asked once for many lines: nginx's pay nothing for the others.
+        match &mut self.reader {
+            InputReader::Nginx(reader) => {
+                reader.read_lines(lines.bytes, &self.slow, |line, request| match request {
+                    Ok(request) => windows.record(request, line, lines.now_ms),
+                    // Bad input is data: counted, never fatal.
+                    Err(reject) => windows.reject(reject.reason),
+                });
+            }
+            InputReader::Gateway(reader) => {
+                for line in lines.iter() {
+                    // All of a line, before anybody can ask for the position: it is counted whole or not at all.
+                    reader.read(line, &self.slow, |bytes, unit| match unit {
+                        Unit::Request(request, _) => windows.record(request, bytes, lines.now_ms),
+                        Unit::Rejected(reject) => windows.reject(reject.reason),
+                        Unit::Skipped => windows.skip(),
+                    });
+                }
+            }
+        }
     }
 }
 
@@ -167,6 +188,7 @@ impl Measurer {
             method: unescape(record.method, record.escape, &mut self.method),
             uri: unescape(record.uri, record.escape, &mut self.uri),
             host: record.host.map(|host| unescape(host, record.escape, &mut self.host)),
+            host_as_sent: record.host_as_sent,
             status: record.status,
             remote_addr: record.remote_addr,
             user_agent: record.user_agent,

@@ -278,9 +278,11 @@ mod with_the_program {
     use std::time::{Duration, SystemTime};
 
     use rgwlens::{
+        ceph::{self, Collector, IopsSettings, Question, Snapshot},
         config::Config,
         influx::{Client, line_protocol::Encoder, sender::Sender},
         metrics::{Exposition, RequestMetrics},
+        point::Point,
         probe::{self, Failure, FailureKind, Observation, Phases, ProbeMetrics, Round, Task},
     };
 
@@ -357,6 +359,46 @@ mod with_the_program {
         assert!(families > 25, "{families}");
     }
 
+    /// What a cluster said once, as points of this time.
+    fn ceph_points(state: &str, seconds: i64) -> Vec<Point> {
+        let mut snapshot = Snapshot::default();
+        for question in Question::ALL {
+            let name = if question == Question::Df { "df".into() } else { question.words().join("-") };
+            let said = read(format!("tests/ceph-json/{state}/{name}.json"));
+            snapshot.take(question, said.as_bytes()).unwrap();
+        }
+        ceph::write_points(&snapshot, &IopsSettings::default(), true, seconds * 1_000_000_000)
+    }
+
+    /// Points about asking, from a command that answers one question and fails at the others.
+    async fn collector_points() -> Vec<Point> {
+        let answer = format!("cat {}", root().join("tests/ceph-json/nautilus/status.json").display());
+        let command = ["sh", "-c", &answer].map(str::to_owned).to_vec();
+        let settings = ceph::Settings { command, ..ceph::Settings::default() };
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        let outcome = Collector::new(settings, "gw1").round(0, deadline, 0).await;
+        outcome.points.into_iter().filter(|point| point.measurement == "ceph_collector").collect()
+    }
+
+    #[tokio::test]
+    async fn what_ceph_says_is_documented() {
+        let mut written = Written::default();
+        for state in ["luminous", "nautilus", "pacific-healthy-busy", "pacific-degraded"] {
+            ceph_points(state, 0).iter().for_each(|point| point.write(&Tags::default(), &mut written));
+        }
+        collector_points().await.iter().for_each(|point| point.write(&Tags::default(), &mut written));
+        let text = read("docs/measurements.md");
+        let sections = sections(&text);
+        let ours = sections.iter().filter(|(title, _)| title.starts_with("ceph_"));
+        let mut documented: BTreeMap<String, Shape> =
+            ours.map(|(title, section)| ((*title).to_owned(), documented(section))).collect();
+        // Said among the tags of every point.
+        documented.get_mut("ceph_collector").unwrap().tags.insert("node".to_owned());
+        assert_eq!(documented, written.shapes, "left: docs/measurements.md, right: src/ceph/points");
+        let declared: BTreeSet<&str> = ceph::MEASUREMENTS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(documented.keys().map(String::as_str).collect::<BTreeSet<_>>(), declared);
+    }
+
     #[test]
     fn tags_of_every_point() {
         let config = Config::from_toml("").unwrap();
@@ -405,6 +447,12 @@ mod with_the_program {
         }
         for point in probe::points(&probed(), (now - 1800) * 1_000_000_000) {
             point.write(&Tags::default(), &mut encoder);
+        }
+        // Two rounds: growth takes two.
+        for ago in [1800, 1200] {
+            for point in ceph_points("nautilus", now - ago) {
+                point.write(&Tags::default(), &mut encoder);
+            }
         }
         Sender::new(Client::new(target).unwrap()).send(encoder.lines()).await.unwrap();
         let text = read("docs/measurements.md");

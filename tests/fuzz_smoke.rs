@@ -16,6 +16,10 @@ const RGWLENS: &str = "1795287594.607 2026-11-21T18:59:54+00:00 192.0.2.1 200 0.
     \"127.0.0.1:8080, 127.0.0.2:8080\" \"502, 200\" \"-, 0.030\" \"0.001, 0.031\" \"tx1\" \"-\" \"5\" \"b.s3.example.com\" \
     \"PUT /a\\x22b?partNumber=1&uploadId=2~x HTTP/1.1\" \"-\" \"-\" \"aws-cli/2\" \"2001:db8::1\"";
 
+/// A line of beast's.
+const BEAST: &str = "2026-11-21T18:59:54.605+0000 7fc49be9a710  1 beast: 0x7fc49be9a710: 2001:db8::1 - t$al \
+    [21/Nov/2026:18:59:53.404 +0000] \"GET /b/k?a=b HTTP/1.1\" 206 512 \"http://x/\" \"curl/8\" bytes=0-511 latency=1.201000023s";
+
 /// Numbers that look random (SplitMix64), the same in each run.
 struct Random(u64);
 
@@ -56,6 +60,16 @@ fn real(name: &str) -> Vec<Vec<u8>> {
             lines.push(RGWLENS.as_bytes().to_vec());
             lines
         }
+        "gateway_log" => {
+            let decode = |path: &str| zstd::decode_all(read(path).as_slice()).expect("a corpus");
+            let (ops, others) = (decode("tests/corpus/ops.log.zst"), decode("tests/corpus/radosgw.log.zst"));
+            let glued = |lines: &[&[u8]]| lines.concat();
+            let ops: Vec<&[u8]> = ops.split(|byte| *byte == b'\n').step_by(9).collect();
+            let mut all: Vec<Vec<u8>> = ops.chunks(3).map(glued).collect();
+            all.extend(others.split(|byte| *byte == b'\n').step_by(23).map(<[u8]>::to_vec));
+            all.push(BEAST.as_bytes().to_vec());
+            all
+        }
         "request" => lines("tests/corpus/seed.log").into_iter().map(request).collect(),
         "log_format" => vec![
             read("nginx/log_format.conf").split(|byte| *byte == b';').next().unwrap_or_default().to_vec(),
@@ -88,8 +102,28 @@ fn real(name: &str) -> Vec<Vec<u8>> {
         ],
         "config" => vec![read("examples/rgwlens.toml"), read("tests/bad-config/ranges.toml")],
         "contents" => stored(),
+        "ceph" => ["luminous", "pacific-degraded"].map(cluster).to_vec(),
         _ => panic!("what does {name} read?"),
     }
+}
+
+/// What a cluster answered to each question, with the question's number in front.
+fn cluster(state: &str) -> Vec<u8> {
+    let questions = [
+        "status",
+        "df",
+        "osd-perf",
+        "osd-pool-stats",
+        "osd-df",
+        "osd-tree",
+        "osd-dump",
+        "osd-crush-rule-dump",
+        "osd-metadata",
+    ];
+    let answer = |(number, name): (usize, &&str)| {
+        [&[number as u8][..], &read(format!("tests/ceph-json/{state}/{name}.json"))].concat()
+    };
+    questions.iter().enumerate().map(answer).collect::<Vec<_>>().join(&0xFF)
 }
 
 /// Contents as the store has them: those of windows over the corpus.

@@ -130,7 +130,7 @@ impl Setup {
 }
 
 /// How many reasons [`Ours::reason`] has.
-const REASONS: usize = 8;
+const REASONS: usize = 7;
 
 /// What became of a request of nginx's.
 struct Answered {
@@ -200,7 +200,6 @@ impl Ours {
                 "Swift's COPY to another container"
             }
             ("put_bucket_metadata", "post_obj") if !seeing => "a form to a Swift container",
-            _ if self.uri.starts_with("http://") && !seeing => "an address with another host",
             ("put_obj", "copy_obj") if main => "a copy's header",
             _ if main => "the host",
             _ => return None,

@@ -13,7 +13,7 @@ const SITE: &str = include_str!("../nginx/rgw.conf");
 
 /// An operator's own, with numbers as JSON numbers.
 const JSON: &str = r#"log_format everything escape=json
-    '{"msec":$msec,"remote_addr":"$remote_addr","host":"$host","request":"$request","status":$status,'
+    '{"msec":$msec,"remote_addr":"$remote_addr","host":"$http_host","request":"$request","status":$status,'
     '"request_length":$request_length,"content_length":"$content_length",'   # a client's text, so in quotes
     '"body_bytes_sent":$body_bytes_sent,"bytes_sent":$bytes_sent,"request_time":$request_time,'
     '"upstream":{"addr":"$upstream_addr","status":"$upstream_status","time":"$upstream_response_time",'
@@ -204,7 +204,7 @@ fn three_formats_say_the_same_about_every_request() {
     assert_eq!((first.upstream_tries, first.upstream_status), (2, Some(200)));
     assert_eq!(first.upstream_addr, Some(format!("127.0.0.1:1, 127.0.0.1:{backend}").as_bytes()));
     assert_eq!(first.gateway_request_id, Some(&b"tx00000-1-default"[..]));
-    assert_eq!(first.host, Some(&b"bucket.s3.example.com"[..]));
+    assert_eq!(first.host, Some(&b"Bucket.s3.example.com:80"[..]));
     assert_eq!(first.body_bytes_sent, 5);
     assert_eq!(rgwlens[1].content_length, Some(11));
     assert!(rgwlens[2].has_copy_source && rgwlens[3].has_copy_from);

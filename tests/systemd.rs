@@ -1,4 +1,4 @@
-//! The unit is one that systemd understands, and a small target. Needs systemd-analyze, not a running systemd.
+//! The units are ones that systemd understands, and that of the gateway is a small target. Needs systemd-analyze, not a running systemd.
 
 use std::{
     fs,
@@ -21,10 +21,10 @@ fn said(output: &Output) -> String {
 }
 
 /// What `systemd-analyze verify` has to say about a unit with this text. The binary need not be installed.
-fn verify(unit: &str) -> String {
+fn verify(name: &str, unit: &str) -> String {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("rgwlens.service");
-    let runnable = unit.replace("ExecStart=/usr/bin/rgwlens run", "ExecStart=/bin/true");
+    let path = directory.path().join(name);
+    let runnable = unit.replace("ExecStart=/usr/bin/rgwlens ", "ExecStart=/bin/true ");
     assert_ne!(unit, runnable, "the unit starts something else");
     fs::write(&path, runnable).unwrap();
     let output =
@@ -37,11 +37,13 @@ fn verify(unit: &str) -> String {
 
 #[test]
 fn systemd_understands_all_of_the_unit() {
-    let unit = fs::read_to_string(shipped("rgwlens.service")).unwrap();
-    assert_eq!(verify(&unit), "");
-    // This check can fail: systemd ignores what it does not understand, and only says so.
-    let misspelt = unit.replace("ProtectSystem=strict", "ProtectSytsem=strict");
-    assert!(verify(&misspelt).contains("ProtectSytsem"));
+    for name in ["rgwlens.service", "rgwlens-ceph.service"] {
+        let unit = fs::read_to_string(shipped(name)).unwrap();
+        assert_eq!(verify(name, &unit), "");
+        // This check can fail: systemd ignores what it does not understand, and only says so.
+        let misspelt = unit.replace("ProtectHome=", "ProtectHoem=");
+        assert!(verify(name, &misspelt).contains("ProtectHoem"));
+    }
 }
 
 #[test]
@@ -62,6 +64,28 @@ fn the_user_can_be_made() {
         run("systemd-sysusers", &["--dry-run", &root, shipped("rgwlens.sysusers").to_str().unwrap()]);
     assert!(output.status.success(), "{}", said(&output));
     assert!(said(&output).contains("Creating user 'rgwlens'"), "{}", said(&output));
+}
+
+/// The collector's unit, its configuration, and a daemon with nothing else to do.
+#[test]
+#[cfg(feature = "cli")]
+fn the_collectors_unit_and_its_configuration_agree() {
+    use rgwlens::config::Config;
+    let unit = fs::read_to_string(shipped("rgwlens-ceph.service")).unwrap();
+    for line in [
+        "Type=notify",
+        "ExecStart=/usr/bin/rgwlens --config /etc/rgwlens/ceph.toml run",
+        "StateDirectory=rgwlens-ceph",
+        "RestartPreventExitStatus=2",
+    ] {
+        assert!(unit.lines().any(|have| have == line), "{line} is missing");
+    }
+    let config = Config::load_with(Some(&shipped("rgwlens-ceph.toml")), []).unwrap();
+    assert!(config.ceph.enabled && config.logs.is_empty());
+    assert!(config.store.path.starts_with("/var/lib/rgwlens-ceph"), "{:?}", config.store.path);
+    assert_ne!(config.store.path, Config::from_toml("").unwrap().store.path);
+    // What becomes root cannot run where there are no new privileges.
+    assert!(!unit.contains("NoNewPrivileges=yes") && unit.lines().any(|line| line == "User=root"));
 }
 
 /// What the unit, the configuration and the code have to agree on.

@@ -7,20 +7,25 @@ mod classify;
 mod conf_lexer;
 mod escape;
 mod format;
+mod gateway;
+mod input;
 pub mod nginx_conf;
 mod operation;
 mod parse;
 mod probe_mark;
 mod record;
+mod scan;
 mod time;
 
 pub use classify::{
-    Asked, Classified, Classifier, ClassifierSettings, HealthSettings, ProbeSettings, Release, redacted_uri,
-    valid_bucket,
+    Asked, Classified, Classifier, ClassifierSettings, HealthSettings, ProbeSettings, Release, Told,
+    redacted_uri, valid_bucket,
 };
 pub use conf_lexer::{Position, SyntaxError};
 pub use escape::{Escape, unescape};
 pub use format::{FormatError, Lack, LogFormat};
+pub use gateway::{GatewayLog, GatewayParser, Parsed};
+pub use input::{InputFormat, InputParser};
 pub use operation::{Class, Operation, Protocol};
 pub use parse::{LineParser, Reject};
 pub use probe_mark::{MarkKey, ProbeMark};

@@ -4,13 +4,12 @@ mod clock;
 mod marks;
 mod plain;
 mod request;
-mod scan;
 mod value;
 
 use memchr::{memchr, memmem, memrchr};
 
 use super::format::{Back, Extent, Field, Guard, Literal, Step};
-use super::{LogFormat, Record};
+use super::{LogFormat, Record, scan};
 use clock::Clock;
 use marks::Marks;
 use plain::PlainPlan;
@@ -253,6 +252,10 @@ fn assign<'a>(field: Field, input: &'a [u8], record: &mut Record<'a>, clock: &mu
         Field::BytesSent => return set_some(&mut record.bytes_sent, value::digits(input)),
         Field::RequestTime => return set_some(&mut record.request_time_ms, value::milliseconds(input)),
         Field::Host => record.host = present(input),
+        Field::HttpHost => {
+            record.host = present(input);
+            record.host_as_sent = true;
+        }
         Field::RemoteAddr => record.remote_addr = present(input),
         Field::UserAgent => record.user_agent = present(input),
         Field::UpstreamAddr => {

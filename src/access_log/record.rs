@@ -34,8 +34,10 @@ pub struct Record<'a> {
     /// `$request_time`, milliseconds, until the last byte went to the client. Only the predefined format `combined` has
     /// none.
     pub request_time_ms: Option<u32>,
-    /// `$host` (or `$http_host`): lower-case, without port when nginx made it.
+    /// `$http_host`, the header as the client sent it, or else `$host`: that of an absolute target if there is one.
     pub host: Option<&'a [u8]>,
+    /// It is `$http_host`.
+    pub host_as_sent: bool,
     /// `$remote_addr`.
     pub remote_addr: Option<&'a [u8]>,
     /// `$http_user_agent`.

@@ -40,7 +40,10 @@ pub fn parse_time_local(text: &[u8]) -> Result<TimestampMs, TimeError> {
     };
     separators(text, &[(2, b'/'), (6, b'/'), (11, b':'), (20, b' ')])?;
     let days = days_since_1970(number(&text[7..11])?, month, number(&text[..2])?)?;
-    timestamp(days * 86_400 + time_of_day(&text[12..20])? - offset(text[21], &text[22..24], &text[24..])?, 0)
+    timestamp(
+        days * 86_400 + time_of_day(&text[12..20])? - parse_offset(text[21], &text[22..24], &text[24..])?,
+        0,
+    )
 }
 
 /// `$time_iso8601`: `2026-11-21T18:59:54+00:00`. Whole seconds.
@@ -48,7 +51,21 @@ pub fn parse_time_iso8601(text: &[u8]) -> Result<TimestampMs, TimeError> {
     let text: &[u8; 25] = text.try_into().map_err(|_| TimeError)?;
     separators(text, &[(4, b'-'), (7, b'-'), (10, b'T'), (22, b':')])?;
     let days = days_since_1970(number(&text[..4])?, number(&text[5..7])?, number(&text[8..10])?)?;
-    timestamp(days * 86_400 + time_of_day(&text[11..19])? - offset(text[19], &text[20..22], &text[23..])?, 0)
+    timestamp(
+        days * 86_400 + time_of_day(&text[11..19])? - parse_offset(text[19], &text[20..22], &text[23..])?,
+        0,
+    )
+}
+
+/// Seconds since 1970 of `2026-11-21T18:59:54` or `2026-11-21 18:59:54`, as if it were UTC.
+pub(super) fn day_and_second(text: &[u8; 19]) -> Result<i64, TimeError> {
+    separators(text, &[(4, b'-'), (7, b'-')])?;
+    if !matches!(text[10], b'T' | b' ') {
+        return Err(TimeError);
+    }
+    let days = days_since_1970(number(&text[..4])?, number(&text[5..7])?, number(&text[8..10])?)?;
+    let seconds = days * 86_400 + time_of_day(&text[11..])?;
+    if (0..=LAST_SECOND).contains(&seconds) { Ok(seconds) } else { Err(TimeError) }
 }
 
 fn timestamp(seconds: i64, milliseconds: i64) -> Result<TimestampMs, TimeError> {
@@ -79,7 +96,7 @@ fn time_of_day(text: &[u8]) -> Result<i64, TimeError> {
 }
 
 /// Seconds east of Greenwich.
-fn offset(sign: u8, hours: &[u8], minutes: &[u8]) -> Result<i64, TimeError> {
+pub(super) fn parse_offset(sign: u8, hours: &[u8], minutes: &[u8]) -> Result<i64, TimeError> {
     let (hours, minutes) = (number(hours)?, number(minutes)?);
     if hours > 23 || minutes > 59 {
         return Err(TimeError);

@@ -1,6 +1,9 @@
 //! One round: what is asked, in which order, and what is kept for the next.
 
-use std::time::{Duration, Instant as Moment};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant as Moment},
+};
 
 use tokio::time::Instant;
 
@@ -10,16 +13,15 @@ use super::{
 };
 use crate::point::{Field, Point, Tags, TimestampNs};
 
-/// How long the hierarchy and the map of OSDs are taken for what they were while their epoch is the same. Metadata has no
-/// epoch.
+/// How long pieces of the map of OSDs are taken for what they were while their epoch is the same; and metadata, which have
+/// none, while no OSD is up that they do not know.
 const KEEP: Duration = Duration::from_secs(3600);
 
 /// What is asked every time.
 const EVERY_ROUND: [Question; 4] = [Question::Df, Question::OsdPerf, Question::PoolStats, Question::OsdDf];
 
-/// What is asked when the map of OSDs has changed: these commands are the longest, and their answers change the least.
-const OF_THE_MAP: [Question; 4] =
-    [Question::OsdTree, Question::OsdDump, Question::CrushRules, Question::OsdMetadata];
+/// What is asked when the map of OSDs has changed: these answers are the longest, and change the least.
+const OF_THE_MAP: [Question; 3] = [Question::OsdTree, Question::OsdDump, Question::CrushRules];
 
 /// Left to every command that is asked at all.
 const LEAST: Duration = Duration::from_millis(500);
@@ -31,8 +33,10 @@ pub struct Collector {
     /// Who asks: tag `node` of points about the asking.
     node: String,
     runner: Runner,
-    /// The map of OSDs: of which epoch, and since when. `None` while a piece of it is missing.
-    kept: Option<(f64, Moment)>,
+    /// What is known from earlier rounds: of which epoch of the map, and since when.
+    kept: BTreeMap<Question, (f64, Moment)>,
+    /// What the last round had no time for: it is asked first.
+    starved: Vec<Question>,
     snapshot: Snapshot,
 }
 
@@ -88,7 +92,14 @@ impl Collector {
     /// One that has asked nothing yet.
     pub fn new(settings: Settings, node: impl Into<String>) -> Self {
         let (node, runner) = (node.into(), Runner::default());
-        Self { settings, node, runner, kept: None, snapshot: Snapshot::default() }
+        Self {
+            settings,
+            node,
+            runner,
+            kept: BTreeMap::new(),
+            starved: Vec::new(),
+            snapshot: Snapshot::default(),
+        }
     }
 
     /// How it asks.
@@ -109,30 +120,56 @@ impl Collector {
             ..Snapshot::default()
         };
         let mut asked = vec![self.ask(Question::Status, deadline).await];
-        for question in EVERY_ROUND {
+        for question in self.wanted() {
             asked.push(self.ask(question, deadline).await);
         }
-        let epoch = self.snapshot.status.as_ref().and_then(|status| status.osdmap.epoch);
-        let is_known = self.kept.is_some_and(|(of, since)| epoch == Some(of) && since.elapsed() < KEEP);
-        if self.snapshot.status.is_some() && !is_known {
-            let mut whole = true;
-            for question in OF_THE_MAP {
-                let answer = self.ask(question, deadline).await;
-                whole &= answer.answer.is_ok();
-                asked.push(answer);
-            }
-            self.kept = epoch.filter(|_| whole).map(|epoch| (epoch, Moment::now()));
+        // Which OSDs are up was learnt just now.
+        if self.lacks_metadata() && !asked.iter().any(|asked| asked.question == Question::OsdMetadata) {
+            asked.push(self.ask(Question::OsdMetadata, deadline).await);
         }
+        let no_time = |asked: &&Asked| matches!(asked.answer, Err(Failure::Command(CommandError::NoTime)));
+        self.starved = asked.iter().filter(no_time).map(|asked| asked.question).collect();
         let mut points = write_points(&self.snapshot, &self.settings.iops, self.settings.per_osd, time);
         points.extend(self.about(&asked, time, began.elapsed(), missed));
         Outcome { points, asked, snapshot: self.snapshot.clone() }
     }
 
+    /// What to ask after the status: what is of now, and what of the map is of an older epoch.
+    fn wanted(&self) -> Vec<Question> {
+        let mut wanted = EVERY_ROUND.to_vec();
+        if let Some(status) = &self.snapshot.status {
+            let epoch = status.osdmap.epoch;
+            let is_known = |question: &Question| {
+                self.kept
+                    .get(question)
+                    .is_some_and(|(of, since)| epoch == Some(*of) && since.elapsed() < KEEP)
+            };
+            wanted.extend(OF_THE_MAP.into_iter().filter(|question| !is_known(question)));
+        }
+        // A round too short for all of them has each of them now and then.
+        if self.starved.contains(&Question::OsdMetadata) && self.lacks_metadata() {
+            wanted.push(Question::OsdMetadata);
+        }
+        wanted.sort_by_key(|question| !self.starved.contains(question));
+        wanted
+    }
+
+    fn lacks_metadata(&self) -> bool {
+        let Some(tree) = self.snapshot.osd_tree.as_ref().filter(|_| self.snapshot.status.is_some()) else {
+            return false;
+        };
+        let Some(metadata) = &self.snapshot.osd_metadata else { return true };
+        let is_old = self.kept.get(&Question::OsdMetadata).is_none_or(|(_, since)| since.elapsed() >= KEEP);
+        let known: BTreeSet<i64> = metadata.iter().map(|store| store.id).collect();
+        is_old || tree.nodes.iter().any(|node| node.up && !known.contains(&node.id))
+    }
+
     async fn ask(&mut self, question: Question, deadline: Instant) -> Asked {
         let began = Moment::now();
         let answer = self.answer(question, deadline).await;
-        if answer.is_err() {
-            self.forget(question);
+        match (&answer, self.snapshot.status.as_ref().and_then(|status| status.osdmap.epoch)) {
+            (Ok(_), Some(epoch)) => drop(self.kept.insert(question, (epoch, Moment::now()))),
+            _ => self.forget(question),
         }
         Asked { question, took: began.elapsed(), answer }
     }
@@ -155,6 +192,7 @@ impl Collector {
 
     /// What was known from an earlier answer is not known any more.
     fn forget(&mut self, question: Question) {
+        self.kept.remove(&question);
         match question {
             Question::OsdTree => self.snapshot.osd_tree = None,
             Question::OsdDump => self.snapshot.osd_dump = None,

@@ -2,7 +2,7 @@
 
 use super::{Finding, log::key, sample};
 use crate::{
-    access_log::{Lack, LineParser, LogFormat, Reject},
+    access_log::{GatewayLog, InputFormat, InputParser, Lack, LogFormat, Parsed, Reject},
     config::LogConfig,
 };
 
@@ -10,12 +10,13 @@ use crate::{
 const LINES: usize = 1000;
 
 /// The compiled format, and what is to be said about it.
-pub(super) fn compiles(subject: &str, log: &LogConfig) -> (Option<LogFormat>, Vec<Finding>) {
-    match log.format.parse::<LogFormat>() {
-        Ok(format) => {
+pub(super) fn compiles(subject: &str, log: &LogConfig) -> (Option<InputFormat>, Vec<Finding>) {
+    match log.format.parse() {
+        Ok(InputFormat::Nginx(format)) => {
             let findings = describe(subject, &shown(log), &format);
-            (Some(format), findings)
+            (Some(format.into()), findings)
         }
+        Ok(InputFormat::Gateway(gateway)) => (Some(gateway.into()), vec![describe_gateway(subject, gateway)]),
         Err(error) => {
             let message = format!("the format {} cannot be used: {error}", shown(log));
             let mend = format!(
@@ -30,7 +31,11 @@ pub(super) fn compiles(subject: &str, log: &LogConfig) -> (Option<LogFormat>, Ve
 /// The format's name as messages call it.
 fn shown(log: &LogConfig) -> String {
     let name = log.format.trim();
-    if LogFormat::NAMES.contains(&name) { name.to_owned() } else { "of the configuration".to_owned() }
+    if InputFormat::names().any(|known| known == name) {
+        name.to_owned()
+    } else {
+        "of the configuration".to_owned()
+    }
 }
 
 /// What the format goes without, and what stands in it so that a stranger can shift it.
@@ -62,8 +67,31 @@ pub(super) fn describe(subject: &str, name: &str, format: &LogFormat) -> Vec<Fin
     findings
 }
 
+/// What one of RGW's own logs goes without.
+fn describe_gateway(subject: &str, log: GatewayLog) -> Finding {
+    let name = log.name();
+    match log {
+        GatewayLog::Ops | GatewayLog::OpsJewel => Finding::ok(
+            subject,
+            format!(
+                "the format {name} has RGW's own operations and buckets; what never reached RGW is not in it"
+            ),
+        ),
+        GatewayLog::Civetweb => Finding::warn(
+            subject,
+            format!("the format {name} works, but has no latencies, and no buckets of virtual-host requests"),
+            "# has both, in ceph.conf:\nrgw_enable_ops_log = true\nrgw_ops_log_file_path = /var/log/ceph/ops-log.log\n\
+             # and in the configuration of rgwlens:\nformat = \"rgw-ops\"",
+        ),
+        GatewayLog::Beast => Finding::ok(
+            subject,
+            format!("the format {name} has latencies, but no buckets of virtual-host requests"),
+        ),
+    }
+}
+
 /// Tries the last lines of the log.
-pub(super) fn fits(subject: &str, log: &LogConfig, format: LogFormat) -> Finding {
+pub(super) fn fits(subject: &str, log: &LogConfig, format: InputFormat) -> Finding {
     let lines = match sample::last_lines(&log.path, LINES) {
         Ok(lines) => lines,
         Err(error) => {
@@ -74,17 +102,34 @@ pub(super) fn fits(subject: &str, log: &LogConfig, format: LogFormat) -> Finding
     judge(subject, log, format, &lines)
 }
 
-fn judge(subject: &str, log: &LogConfig, format: LogFormat, lines: &[Vec<u8>]) -> Finding {
-    let (fitting, reject) = try_on(format, lines);
-    let share = format!("{fitting} of the last {} lines are of the format {}", lines.len(), shown(log));
-    let Some((number, reject)) = reject else {
-        return Finding::ok(
-            subject,
-            if lines.is_empty() { "it has no lines yet to try the format on".to_owned() } else { share },
-        );
+fn judge(subject: &str, log: &LogConfig, format: InputFormat, lines: &[Vec<u8>]) -> Finding {
+    let Tried { fitting, rejected, skipped, first } = try_on(format, lines);
+    let tried = fitting + rejected;
+    let share = match (skipped, log.gateway().is_some_and(GatewayLog::is_ops)) {
+        (_, true) => {
+            format!("{fitting} of the {tried} entries on the last {} lines can be read", lines.len())
+        }
+        (0, false) => format!("{fitting} of the last {tried} lines are of the format {}", shown(log)),
+        (_, false) => format!(
+            "{fitting} of the {tried} access lines among the last {} lines are of the format {}",
+            lines.len(),
+            shown(log)
+        ),
+    };
+    let Some((number, reject)) = first else {
+        if lines.is_empty() {
+            return Finding::ok(subject, "it has no lines yet to try the format on".to_owned());
+        }
+        if tried == 0 {
+            let message = format!("none of the last {} lines is about a request", lines.len());
+            let mend = "ceph config show-with-defaults client.rgw.NAME | grep -E 'debug_rgw|rgw_frontends|rgw_enable_ops_log'\n\
+                        # access lines need debug_rgw (debug_rgw_access) of 1 or more, and the frontend of the format";
+            return Finding::warn(subject, message, mend);
+        }
+        return Finding::ok(subject, share);
     };
     let example = format!("line {number} of them: {reject}");
-    if fitting * 2 > lines.len() {
+    if fitting * 2 > tried {
         // What is of the format parses, whatever a client says: somebody else writes to this file, or it was damaged.
         let mend = format!("rgwlens explain {} | grep 'does not parse'", super::shell::quote(&log.path));
         return Finding::warn(subject, format!("{share}; {example}"), mend);
@@ -92,25 +137,37 @@ fn judge(subject: &str, log: &LogConfig, format: LogFormat, lines: &[Vec<u8>]) -
     Finding::fail(subject, format!("only {share}; {example}"), better(log, lines))
 }
 
-/// How many lines fit, and the first that does not.
-fn try_on(format: LogFormat, lines: &[Vec<u8>]) -> (usize, Option<(usize, Reject)>) {
-    let mut parser = LineParser::new(format);
-    let mut first = None;
-    let mut fitting = 0;
+/// What came of lines.
+#[derive(Default)]
+struct Tried {
+    fitting: usize,
+    rejected: usize,
+    skipped: usize,
+    /// The first line that does not fit.
+    first: Option<(usize, Reject)>,
+}
+
+fn try_on(format: InputFormat, lines: &[Vec<u8>]) -> Tried {
+    let mut parser = InputParser::new(format);
+    let mut tried = Tried::default();
     for (index, line) in lines.iter().enumerate() {
-        match parser.parse(line) {
-            Ok(_) => fitting += 1,
-            Err(reject) => first = first.or(Some((index + 1, reject))),
-        }
+        parser.parse(line, |parsed| match parsed {
+            Parsed::Record(..) => tried.fitting += 1,
+            Parsed::Skipped => tried.skipped += 1,
+            Parsed::Rejected(reject) => {
+                tried.rejected += 1;
+                tried.first = tried.first.or(Some((index + 1, reject)));
+            }
+        });
     }
-    (fitting, first)
+    tried
 }
 
 /// The known format that most lines are written in, else how to find the right one.
 fn better(log: &LogConfig, lines: &[Vec<u8>]) -> String {
-    let known = LogFormat::NAMES.iter().filter_map(|name| {
-        let (fitting, _) = try_on(LogFormat::named(name)?, lines);
-        (fitting * 2 > lines.len()).then_some((fitting, *name))
+    let known = InputFormat::names().filter_map(|name| {
+        let tried = try_on(name.parse().ok()?, lines);
+        (tried.fitting * 2 > lines.len()).then_some((tried.fitting, name))
     });
     match known.max_by_key(|(fitting, _)| *fitting) {
         Some((fitting, name)) => format!(

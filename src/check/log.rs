@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, ErrorKind},
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 
@@ -20,6 +21,9 @@ const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
 
 pub(super) fn check(log: &LogConfig, accounts: &Accounts) -> Vec<Finding> {
     let subject = format!("log {}", log.name);
+    if log.socket {
+        return vec![socket(&subject, log, accounts)];
+    }
     let mut findings = Vec::new();
     let readable = readable(&subject, log, accounts);
     let can_read = readable.level == super::Level::Ok;
@@ -40,6 +44,37 @@ pub(super) fn check(log: &LogConfig, accounts: &Accounts) -> Vec<Finding> {
     }
     findings.extend(fits);
     findings
+}
+
+/// The socket is there and is one. Nobody connects: RGW serves one at a time, and would send what it has to the wrong one.
+fn socket(subject: &str, log: &LogConfig, accounts: &Accounts) -> Finding {
+    let path = log.path.display();
+    let setting = format!(
+        "# in ceph.conf, in the section of the gateway, and then restart it:\nrgw_enable_ops_log = true\n\
+         rgw_ops_log_socket_path = {path}"
+    );
+    match fs::metadata(&log.path) {
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            Finding::fail(subject, format!("{path} is no socket"), setting)
+        }
+        Ok(metadata) => {
+            let user = accounts.reader();
+            let mend =
+                format!("setfacl -m u:{user}:rw {}   # after every start of the gateway", quote(&log.path));
+            let writable =
+                metadata.mode() & 0o002 != 0 || accounts.uid == 0 || metadata.uid() == accounts.uid;
+            if writable {
+                Finding::ok(
+                    subject,
+                    format!("{path} is a socket; who connects to it gets all the gateway has"),
+                )
+            } else {
+                let owner = Owner::of(&log.path).map_or_else(String::new, |owner| owner.show(accounts));
+                Finding::warn(subject, format!("{path} ({owner}): to connect takes the right to write"), mend)
+            }
+        }
+        Err(error) => Finding::fail(subject, format!("{path} cannot be found: {error}"), setting),
+    }
 }
 
 /// The file is there, is a file, and opens.
@@ -202,6 +237,29 @@ mod tests {
         let finding = readable("log access", &configured(Path::new("/dev/null")), &accounts());
         assert_eq!(finding.level, Level::Fail);
         assert!(finding.message.contains("is no file"), "{finding:?}");
+    }
+
+    #[test]
+    fn a_socket_is_looked_at_and_not_connected_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ops.sock");
+        let toml = format!("node = \"n\"\n[[log]]\npath = \"unix:{}\"\nformat = \"rgw-ops\"", path.display());
+        let log = Config::from_toml(&toml).unwrap().logs.remove(0);
+        assert_eq!(log.path, path);
+        let level = || {
+            let findings = check(&log, &accounts());
+            assert_eq!(findings.len(), 1, "{findings:?}");
+            (findings[0].level, findings[0].mend.is_some())
+        };
+        assert_eq!(level(), (Level::Fail, true));
+        fs::write(&path, "").unwrap();
+        assert_eq!(level(), (Level::Fail, true));
+        fs::remove_file(&path).unwrap();
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        // Whoever made it may write to it; others need the right.
+        assert_ne!(level().0, Level::Fail);
+        assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nobody came");
     }
 
     #[test]

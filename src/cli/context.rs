@@ -14,7 +14,7 @@ use super::{
     args::{FormatArgs, GlobalArgs, PeriodArgs},
 };
 use crate::{
-    access_log::{ClassifierSettings, LogFormat},
+    access_log::{ClassifierSettings, InputFormat},
     config::{Choice as _, Config, LogConfig},
     influx::Target,
     store::Range,
@@ -50,7 +50,7 @@ pub(super) fn log_of<'a>(config: &'a Config, name: Option<&str>) -> Option<&'a L
 }
 
 /// How lines are written: by the option, else by the log's configuration.
-pub(super) fn format(args: &FormatArgs, log: Option<&LogConfig>) -> anyhow::Result<LogFormat> {
+pub(super) fn format(args: &FormatArgs, log: Option<&LogConfig>) -> anyhow::Result<InputFormat> {
     match (&args.log_format, log) {
         (Some(text), _) => text.parse().context("--log-format"),
         (None, Some(log)) => log.format.parse().with_context(|| format!("the format of log {:?}", log.name)),

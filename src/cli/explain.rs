@@ -15,15 +15,15 @@ use super::{
     context,
 };
 use crate::{
-    access_log::{Reject, redacted_uri, unescape},
-    pipeline::RequestReader,
+    access_log::{Reject, Told, redacted_uri, unescape},
+    pipeline::{InputReader, Unit},
     stats::{Request, SlowSettings},
 };
 
 pub(super) fn run(global: &GlobalArgs, args: &ExplainArgs) -> anyhow::Result<u8> {
     let config = context::load(global)?;
     let format = context::format(&args.format, context::log_of(&config, None))?;
-    let mut reader = RequestReader::new(format, context::classifier_for_a_look(&args.format, &config));
+    let mut reader = InputReader::new(format, context::classifier_for_a_look(&args.format, &config));
     let input: Box<dyn BufRead> = if args.file == Path::new("-") {
         Box::new(io::stdin().lock())
     } else {
@@ -36,10 +36,11 @@ pub(super) fn run(global: &GlobalArgs, args: &ExplainArgs) -> anyhow::Result<u8>
     Ok(OK)
 }
 
-/// One answer for every line, in order. A last line without newline is explained too.
+/// One answer for every line, in order, or for everything that an ops log has on it. A last line without newline is
+/// explained too.
 fn explain(
     mut input: impl BufRead,
-    reader: &mut RequestReader,
+    reader: &mut InputReader,
     slow: &SlowSettings,
     json: bool,
     out: &mut impl Write,
@@ -51,15 +52,23 @@ fn explain(
             break;
         }
         let line = line.strip_suffix(b"\n").unwrap_or(&line);
-        let explained = match reader.read(line, slow, |request| Explained::new(number, request)) {
-            Ok(explained) => Answer::Explained(Box::new(explained)),
-            Err(reject) => Answer::Rejected(Rejected::new(number, reject)),
-        };
-        if json {
-            serde_json::to_writer(&mut *out, &explained)?;
-            writeln!(out)?;
-        } else {
-            explained.print(out)?;
+        let mut answers = Vec::new();
+        reader.read(line, slow, |_, unit| {
+            answers.push(match unit {
+                Unit::Request(request, told) => {
+                    Answer::Explained(Box::new(Explained::new(number, request, told)))
+                }
+                Unit::Rejected(reject) => Answer::Rejected(Rejected::new(number, reject)),
+                Unit::Skipped => Answer::Skipped(Skipped::new(number)),
+            });
+        });
+        for answer in answers {
+            if json {
+                serde_json::to_writer(&mut *out, &answer)?;
+                writeln!(out)?;
+            } else {
+                answer.print(out)?;
+            }
         }
     }
     Ok(())
@@ -70,6 +79,7 @@ fn explain(
 enum Answer {
     Explained(Box<Explained>),
     Rejected(Rejected),
+    Skipped(Skipped),
 }
 
 /// A line that fits the format.
@@ -95,6 +105,11 @@ struct Explained {
     upstream_time_ms: Option<u32>,
     size: &'static str,
     slow: bool,
+    /// Only RGW's own logs have these.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    user: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    error_code: String,
 }
 
 /// A line that does not.
@@ -107,8 +122,23 @@ struct Rejected {
     column: usize,
 }
 
+/// A line that is about no request.
+#[derive(Serialize)]
+struct Skipped {
+    line: u64,
+    ok: bool,
+    skipped: bool,
+    error: &'static str,
+}
+
+impl Skipped {
+    fn new(line: u64) -> Self {
+        Self { line, ok: false, skipped: true, error: "about no request" }
+    }
+}
+
 impl Explained {
-    fn new(line: u64, request: &Request<'_>) -> Self {
+    fn new(line: u64, request: &Request<'_>, told: &Told<'_>) -> Self {
         let record = request.record;
         let mut scratch = Vec::new();
         let mut uri = Vec::new();
@@ -137,6 +167,8 @@ impl Explained {
             upstream_time_ms: record.upstream_response_time_ms,
             size: request.size.name(),
             slow: request.slow,
+            user: text(told.user),
+            error_code: text(told.error_code),
         }
     }
 }
@@ -154,11 +186,12 @@ impl Answer {
             Self::Rejected(rejected) => {
                 writeln!(out, "{}: does not parse: {}", rejected.line, rejected.error)
             }
+            Self::Skipped(skipped) => writeln!(out, "{}: {}: skipped", skipped.line, skipped.error),
             Self::Explained(e) => {
                 let time = e.request_time_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
                 writeln!(
                     out,
-                    "{}: {} {} {} -> {} {} {}{}, {} in, {} out, {time}{}",
+                    "{}: {} {} {} -> {} {} {}{}, {} in, {} out, {time}{}{}{}",
                     e.line,
                     e.time,
                     visible(&e.method),
@@ -170,10 +203,17 @@ impl Answer {
                     e.bytes_in,
                     e.bytes_out,
                     if e.slow { ", slow" } else { "" },
+                    named(", user ", &e.user),
+                    named(", ", &e.error_code),
                 )
             }
         }
     }
+}
+
+/// A text that is not always there.
+fn named(before: &str, text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("{before}{}", visible(text)) }
 }
 
 fn place(e: &Explained) -> String {

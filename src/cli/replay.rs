@@ -165,6 +165,9 @@ fn summarise(outcome: &Outcome) -> anyhow::Result<()> {
         "{} lines: {} counted ({} of them late), {} rejected; {} parts written",
         totals.lines, totals.counted, totals.late, totals.rejected, outcome.parts
     )?;
+    if totals.skipped > 0 {
+        writeln!(err, "{} more lines are about no request", totals.skipped)?;
+    }
     for run in &outcome.left_out {
         let what = match run.kind {
             WindowKind::Node => "node windows",

@@ -149,7 +149,7 @@ fn stream_page(page: &mut Page, stream: &StreamStatus, now_ms: TimestampMs) {
         )
     };
     let totals = &stream.totals;
-    let rows: Vec<(&str, Cell)> = vec![
+    let mut rows: Vec<(&str, Cell)> = vec![
         ("last read", when(stream.read_at_ms, "never").into()),
         ("newest request", when(stream.watermark_ms, "none").into()),
         ("first request", when(stream.first_ms, "none").into()),
@@ -162,6 +162,9 @@ fn stream_page(page: &mut Page, stream: &StreamStatus, now_ms: TimestampMs) {
         ("own buckets", count(stream.admitted_buckets as u64).into()),
         ("pruned before", when(stream.floor_ms, "nothing yet").into()),
     ];
+    if totals.skipped > 0 {
+        rows.insert(7, ("about no request", count(totals.skipped).into()));
+    }
     page.table(&["", " "], rows.into_iter().map(|(name, cell)| vec![name.into(), cell]));
     if !stream.conserved {
         page.warning("Lines do not add up: please report this as a bug.");

@@ -35,7 +35,7 @@ pub use problem::{ConfigError, Problem};
 pub use units::{parse_duration, parse_size, show_duration, show_size};
 
 use crate::{
-    access_log::{ClassifierSettings, MarkKey},
+    access_log::{ClassifierSettings, GatewayLog, MarkKey},
     influx::Target,
     point::Tags,
     stats::Settings,
@@ -101,8 +101,10 @@ pub struct CephConfig {
 pub struct LogConfig {
     /// Tag `log`, and the name of the stream in the store.
     pub name: String,
-    /// The file that nginx writes, an absolute path.
+    /// The file that nginx or the gateway writes, or the socket that the gateway listens on; an absolute path.
     pub path: PathBuf,
+    /// It is a Unix socket.
+    pub socket: bool,
     /// A format's name, or an nginx `log_format` directive. Not compiled yet.
     pub format: String,
     /// Where to begin if the store has no position.
@@ -115,6 +117,13 @@ pub struct LogConfig {
     pub olddir: Option<PathBuf>,
     /// Longest line that is read, bytes; a longer one is counted as rejected.
     pub max_line: usize,
+}
+
+impl LogConfig {
+    /// Which of RGW's own logs it is, if it is one and not nginx's.
+    pub fn gateway(&self) -> Option<GatewayLog> {
+        GatewayLog::named(self.format.trim())
+    }
 }
 
 impl Config {

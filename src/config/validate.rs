@@ -12,7 +12,7 @@ use super::{
     written,
 };
 use crate::{
-    access_log::{ClassifierSettings, HealthSettings, ProbeSettings},
+    access_log::{ClassifierSettings, GatewayLog, HealthSettings, ProbeSettings},
     stats::{AdmissionSettings, EventSettings, Settings, SlowSettings, WindowSettings},
 };
 
@@ -141,7 +141,7 @@ impl Checks<'_> {
         if written.format.trim().is_empty() {
             self.wrong(
                 &key("format"),
-                "must be a format's name (main, rgwlens, combined) or a log_format directive",
+                "must be a format's name (main, rgwlens, combined, rgw-ops, rgw-ops-jewel, civetweb, beast) or a log_format directive",
             );
         }
         let span = |checks: &mut Self, field, span: &Option<_>| {
@@ -149,9 +149,14 @@ impl Checks<'_> {
         };
         let flush = span(self, "flush", &written.flush).unwrap_or_default();
         let lateness = span(self, "lateness", &written.lateness);
+        let socket = written.path.strip_prefix("unix:");
+        if socket.is_some() && !GatewayLog::named(written.format.trim()).is_some_and(GatewayLog::is_ops) {
+            self.wrong(&key("format"), "must be rgw-ops for a socket: nothing else comes through one");
+        }
         LogConfig {
             name: self.name(&key("name"), &written.name),
-            path: self.path(&key("path"), &written.path),
+            path: self.path(&key("path"), socket.unwrap_or(&written.path)),
+            socket: socket.is_some(),
             format: written.format.clone(),
             start_at: self.choice(&key("start_at"), &written.start_at),
             // nginx's workers flush independently: a line can be as late as the flush, and is measured to be so.

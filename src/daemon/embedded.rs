@@ -40,6 +40,7 @@ impl Embedded {
             sum.expired += log.expired;
             sum.late += log.late;
             sum.closed += log.closed;
+            sum.skipped += log.skipped;
         }
         sum
     }

@@ -60,6 +60,8 @@ impl Health {
                 ("rejected".into(), Field::Integer(totals.rejected)),
                 ("late".into(), Field::Integer(totals.late)),
                 ("expired".into(), Field::Integer(totals.expired)),
+                ("skipped".into(), Field::Integer(totals.skipped)),
+                ("incidents".into(), Field::Integer(progress.incidents)),
                 ("lag_bytes".into(), Field::Integer(progress.lag_bytes)),
                 ("lag_seconds".into(), Field::Float(lag_ms as f64 / 1000.0)),
                 ("store_bytes".into(), Field::Integer(store_bytes)),

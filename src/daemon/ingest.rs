@@ -12,9 +12,9 @@ use tracing::{error, info, warn};
 
 use super::shared::{Progress, Shared};
 use crate::{
-    access_log::{LogFormat, Reject},
+    access_log::{InputFormat, Reject},
     config::{Config, LogConfig, StartAt},
-    follow::{Clock, FollowOptions, Follower, SKIP_REASONS, Source as _, Start},
+    follow::{Clock, FollowOptions, Follower, SKIP_REASONS, Socket, SocketOptions, Source, Start},
     pipeline::{self, Counter, PipelineError, Sink},
     point::TimestampMs,
     stats::{Admission, DAMAGED, Part, Windows, WindowsState},
@@ -35,7 +35,7 @@ const NAP: Duration = Duration::from_millis(250);
 
 /// A log that is ready to be followed.
 pub(super) struct Job {
-    pub(super) follower: Follower,
+    pub(super) source: Box<dyn Source + Send>,
     pub(super) counter: Counter,
     pub(super) sink: StoreSink,
 }
@@ -50,7 +50,7 @@ impl Job {
         clock: &Arc<dyn Clock>,
         pace: fn(&mut FollowOptions),
     ) -> anyhow::Result<Self> {
-        let format: LogFormat =
+        let format: InputFormat =
             log.format.parse().with_context(|| format!("the format of log {:?}", log.name))?;
         let stream = Stream { name: log.name.clone(), tags: config.tags_of(log) };
         let (stored, instance) = {
@@ -70,13 +70,21 @@ impl Job {
             None => Start::End,
         };
         restore(&mut windows, stored, &log.name);
-        let mut options = FollowOptions::new(&log.path);
-        options.start = start;
-        options.clock = Arc::clone(clock);
-        options.max_line = log.max_line;
-        options.olddir = log.olddir.clone();
-        pace(&mut options);
-        let follower = Follower::open(options)?;
+        let max_line = log.max_line.max(format.longest_line());
+        let source: Box<dyn Source + Send> = if log.socket {
+            let mut options = SocketOptions::new(&log.path);
+            options.clock = Arc::clone(clock);
+            options.max_line = max_line;
+            Box::new(Socket::open(options))
+        } else {
+            let mut options = FollowOptions::new(&log.path);
+            options.start = start;
+            options.clock = Arc::clone(clock);
+            options.max_line = max_line;
+            options.olddir = log.olddir.clone();
+            pace(&mut options);
+            Box::new(Follower::open(options)?)
+        };
         let classifier = config.classifier().context("cannot read `probe.mark_key_file`")?;
         let counter = Counter::new(format, classifier, slow, windows);
         let sink = StoreSink {
@@ -89,8 +97,9 @@ impl Job {
             committed: clock.monotonic(),
             committed_state: WindowsState::default(),
             known,
+            incidents: 0,
         };
-        Ok(Self { follower, counter, sink })
+        Ok(Self { source, counter, sink })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -100,7 +109,7 @@ impl Job {
     /// Until the daemon stops.
     pub(super) fn run(mut self) -> anyhow::Result<()> {
         info!(log = %self.name(), "following");
-        match pipeline::run(&mut self.follower, &mut self.counter, &mut self.sink) {
+        match pipeline::run(&mut self.source, &mut self.counter, &mut self.sink) {
             Ok(()) => Ok(()),
             Err(PipelineError::Source(error)) => Err(error.into()),
             Err(PipelineError::Sink(error)) => Err(error.into()),
@@ -153,24 +162,27 @@ pub(super) struct StoreSink {
     committed_state: WindowsState,
     /// The database itself has a position of this log.
     known: bool,
+    /// What went wrong with the source since the start, in events.
+    incidents: u64,
 }
 
-impl Sink<Follower> for StoreSink {
+impl<S: Source> Sink<S> for StoreSink {
     type Error = StoreError;
 
     fn turn(
         &mut self,
         parts: Vec<Part>,
         windows: &mut Windows,
-        source: &mut Follower,
+        source: &mut S,
     ) -> Result<ControlFlow<()>, StoreError> {
         self.shared.turned(self.number);
         for incident in source.incidents() {
+            self.incidents += 1;
             warn!(log = %self.stream.name, kind = incident.kind(), "{incident}");
         }
         let closed = !parts.is_empty();
         self.staged.parts.extend(parts);
-        let stopping = self.shared.stopping();
+        let stopping = self.shared.stopping() && !source.drain();
         if closed || stopping || self.is_time(windows) {
             self.commit(windows, source)?;
         }
@@ -178,7 +190,7 @@ impl Sink<Follower> for StoreSink {
             self.wait(NAP);
             self.shared.take_acknowledgements_into_store().unwrap_or_else(|error| warn!("{error}"));
         }
-        Ok(if self.shared.stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        Ok(if stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
     /// A followed log has no end.
@@ -197,7 +209,7 @@ impl StoreSink {
 
     /// Tries until it succeeds: what was read is in memory only, and reading waits meanwhile. Gives up when the daemon
     /// stops: what was not committed is read again.
-    fn commit(&mut self, windows: &mut Windows, source: &mut Follower) -> Result<(), StoreError> {
+    fn commit(&mut self, windows: &mut Windows, source: &mut impl Source) -> Result<(), StoreError> {
         self.stage(windows, source);
         let mut seconds = *RETRY.start();
         loop {
@@ -226,7 +238,7 @@ impl StoreSink {
         Ok(())
     }
 
-    fn stage(&mut self, windows: &mut Windows, source: &Follower) {
+    fn stage(&mut self, windows: &mut Windows, source: &impl Source) {
         self.staged.fragments.extend(windows.fragments());
         self.staged.open = windows.open();
         self.staged.admitted.extend(windows.admission().take_changes());
@@ -254,7 +266,7 @@ impl StoreSink {
     }
 
     /// Says where the log stands, and checks the books.
-    fn report(&self, windows: &Windows, source: &Follower) {
+    fn report(&self, windows: &Windows, source: &impl Source) {
         let totals = windows.totals();
         let leak = !totals.conserved() || totals.counted != totals.closed + windows.open_requests();
         if leak {
@@ -264,7 +276,8 @@ impl StoreSink {
             );
         }
         let watermark_ms = windows.watermark_ms();
-        let progress = Progress { totals, lag_bytes: source.lag(), watermark_ms, leak };
+        let progress =
+            Progress { totals, lag_bytes: source.lag(), watermark_ms, leak, incidents: self.incidents };
         self.shared.set_progress(self.number, progress);
     }
 

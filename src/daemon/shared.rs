@@ -52,6 +52,8 @@ pub(super) struct Progress {
     pub(super) watermark_ms: Option<TimestampMs>,
     /// Lines and what became of them disagree: a mistake of ours.
     pub(super) leak: bool,
+    /// What went wrong with the log since the start: gaps, truncations, disconnections.
+    pub(super) incidents: u64,
 }
 
 impl Shared {

@@ -54,6 +54,24 @@ pub enum Incident {
         /// What the decoder said.
         error: String,
     },
+    /// Nobody listens on the socket, for now.
+    #[error(
+        "{path}: cannot connect: {error}; trying again (is the gateway running, with this rgw_ops_log_socket_path?)"
+    )]
+    Unreachable {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        error: String,
+    },
+    /// The connection to the socket ended. The gateway keeps what it has not sent, up to its `rgw_ops_log_data_backlog`.
+    #[error("{path}: disconnected: {error}; connecting again")]
+    Disconnected {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        error: String,
+    },
     /// The kernel does not tell of changes (network file system, too many watches): polling finds them, a little later.
     #[error("{path}: changes are found by polling only: {error}")]
     Unwatched {
@@ -73,6 +91,8 @@ impl Incident {
             Self::Shrunk { .. } => "shrunk",
             Self::Unreadable { .. } => "unreadable",
             Self::Corrupt { .. } => "corrupt",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Disconnected { .. } => "disconnected",
             Self::Unwatched { .. } => "unwatched",
         }
     }

@@ -7,7 +7,7 @@ use memchr::{memchr, memrchr};
 use super::identity::{ANCHOR, Fingerprint};
 
 /// How much is asked of the system at once. (Little in unit tests, so that a small file is many blocks.)
-pub(crate) const BLOCK: usize = if cfg!(test) { 8 * 1024 } else { 256 * 1024 };
+pub(crate) const BLOCK: usize = if cfg!(test) { 8 * 1024 } else { 128 * 1024 };
 
 /// Below this much room, old bytes are moved out of the way before the next read: a trickle of short reads is not
 /// worth a move each, a stream of full blocks must not shrink to short reads.

@@ -1,7 +1,8 @@
 //! Log files, their rotations and their compressed past, as one stream of whole lines. Blocking I/O, no tokio.
 //!
-//! Two sources of lines, which the pipeline cannot tell apart: [`Follower`] makes one pathname look like one perpetual
-//! log, whatever is renamed, truncated, compressed or deleted under it; [`Files`] reads the past to its end.
+//! Three sources of lines, which the pipeline cannot tell apart: [`Follower`] makes one pathname look like one perpetual
+//! log, whatever is renamed, truncated, compressed or deleted under it; [`Files`] reads the past to its end; [`Socket`] is
+//! told what happens, and cannot ask again (see there for what that means).
 //!
 //! * [`Position`]: a place in a log, as hashes of its content ([`Fingerprint`]).
 //! * [`Incident`]: what cost lines, or may have.
@@ -25,6 +26,7 @@ mod line_buffer;
 mod position;
 mod reader;
 mod siblings;
+mod socket;
 mod watch;
 
 #[cfg(test)]
@@ -38,6 +40,7 @@ pub use follower::{FollowOptions, Follower, Start};
 pub use identity::{FileId, Fingerprint};
 pub use incident::Incident;
 pub use position::{FilePosition, Position};
+pub use socket::{Socket, SocketOptions};
 
 use crate::point::TimestampMs;
 
@@ -110,8 +113,40 @@ pub trait Source {
         Ok(())
     }
 
+    /// The owner is about to commit for the last time. Says whether there is something left that only this source has, and
+    /// that would be lost with it: then it wants to be asked for that first. A file has nothing of the kind.
+    fn drain(&mut self) -> bool {
+        false
+    }
+
     /// What went wrong since the last call, for the owner to count and to tell.
     fn incidents(&mut self) -> Drain<'_, Incident>;
+}
+
+impl<S: Source + ?Sized> Source for Box<S> {
+    fn next(&mut self) -> Result<Next<'_>, SourceError> {
+        (**self).next()
+    }
+
+    fn position(&self) -> Position {
+        (**self).position()
+    }
+
+    fn lag(&self) -> u64 {
+        (**self).lag()
+    }
+
+    fn sync(&mut self) -> Result<(), SourceError> {
+        (**self).sync()
+    }
+
+    fn drain(&mut self) -> bool {
+        (**self).drain()
+    }
+
+    fn incidents(&mut self) -> Drain<'_, Incident> {
+        (**self).incidents()
+    }
 }
 
 /// A source that cannot go on. What can be waited out (a missing file, a permission) is not an error: it is `Idle`.

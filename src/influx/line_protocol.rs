@@ -205,6 +205,7 @@ impl Encoder {
     }
 
     /// Makes room for a field: true if it may be written, with all in front of its value in place.
+    #[inline]
     fn field(&mut self, key: &str) -> bool {
         if key.is_empty() {
             return false;

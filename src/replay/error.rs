@@ -14,7 +14,7 @@ pub enum ReplayError {
     /// Wrong format.
     #[error(
         "none of the {lines} lines fits the log format: nothing was written; see what `rgwlens explain` says of a line, \
-         and give the `log_format` directive of your nginx.conf with --log-format"
+         and give the format's name, or the `log_format` directive of your nginx.conf, with --log-format"
     )]
     NothingFits {
         /// Lines read.

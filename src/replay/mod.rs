@@ -13,7 +13,7 @@ mod write;
 use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
-    access_log::{ClassifierSettings, LogFormat},
+    access_log::{ClassifierSettings, InputFormat, InputParser},
     follow::{Files, FilesOptions},
     pipeline::{self, Counter, PipelineError},
     point::TimestampMs,
@@ -31,7 +31,7 @@ pub struct Input {
     /// The files of one stream, in any order; `-` for standard input.
     pub files: Vec<PathBuf>,
     /// Their format.
-    pub format: LogFormat,
+    pub format: InputFormat,
     /// The gateway they are from.
     pub classifier: ClassifierSettings,
     /// Windows, slowness, buckets, events.
@@ -110,7 +110,7 @@ pub fn replay<P: Place>(
     let mut scan = scan::Scan::default();
     let totals = pass(input, "checking", &mut scan, progress)?;
     if totals.counted == 0 {
-        return Err(ReplayError::NothingFits { lines: totals.lines });
+        return Err(ReplayError::NothingFits { lines: totals.lines + totals.skipped });
     }
     let coverage = Coverage::new(&scan, &input.settings.windows, limits);
     let Some(range) = coverage.range() else {
@@ -169,9 +169,9 @@ fn pass<K: pipeline::Sink<Files, Error = ReplayError>>(
     sink: &mut K,
     progress: &mut impl Progress,
 ) -> Result<Totals, ReplayError> {
-    let mut parser = crate::access_log::LineParser::new(input.format.clone());
-    let mut first_time = |line: &[u8]| parser.parse(line).ok().map(|record| record.time_ms);
-    let options = FilesOptions { max_line: input.max_line };
+    let mut parser = InputParser::new(input.format.clone());
+    let mut first_time = |line: &[u8]| parser.first_time(line);
+    let options = FilesOptions { max_line: input.max_line.max(input.format.longest_line()) };
     let mut files = Files::open(&input.files, options, &mut first_time)?;
     let seed = input.stream.seed();
     let admission = Admission::new(input.settings.admission.clone(), seed);

@@ -215,17 +215,17 @@ impl EventTally {
 #[inline]
 fn is_sampled(request: &Request<'_>, share: f64) -> bool {
     let record = request.record;
-    let mut numbers = [0; 32];
-    let time_ms = u64::from(record.request_time_ms.unwrap_or(0)) << 32 | request.object.len() as u64;
-    for (place, number) in numbers.chunks_exact_mut(8).zip([
-        record.time_ms as u64,
-        time_ms,
-        request.bytes_in ^ u64::from(record.status) << 48,
-        request.bytes_out,
-    ]) {
-        place.copy_from_slice(&number.to_le_bytes());
-    }
-    (xxh3_64(&numbers) >> 11) as f64 / ((1u64 << 53) as f64) < share
+    let time = record.time_ms as u64 ^ u64::from(record.request_time_ms.unwrap_or(0)) << 44;
+    let size = request.bytes_out ^ request.bytes_in.rotate_left(32) ^ (request.object.len() as u64) << 20;
+    // Two multiplications whose halves are folded together: each bit of the result depends on all of both numbers.
+    let mixed = fold(fold(time ^ 0x9e37_79b9_7f4a_7c15, size ^ 0xd1b5_4a32_d192_ed03), 0xa076_1d64_78bd_642f);
+    ((mixed >> 11) as f64) < share * (1u64 << 53) as f64
+}
+
+#[inline]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! All windows of one length: open ones, late ones, and which were closed.
 
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::BTreeMap};
 
 use super::{
     Contents, Fragment, OpenWindow, Part, PartId, WindowKind,
@@ -52,6 +52,8 @@ type Windows<T> = BTreeMap<TimestampMs, Window<T>>;
 pub(super) struct Family<T> {
     kind: WindowKind,
     lengths: Lengths,
+    /// Start and end of the window that was asked for last.
+    last: Cell<(TimestampMs, TimestampMs)>,
     lateness_ms: i64,
     /// Late windows wait for the end of input.
     hold_late: bool,
@@ -91,6 +93,7 @@ impl<T: Tally> Family<T> {
         Self {
             kind,
             lengths: Lengths::new(length_ms),
+            last: Cell::default(),
             lateness_ms,
             hold_late,
             boundary_ms: TimestampMs::MIN,
@@ -110,7 +113,16 @@ impl<T: Tally> Family<T> {
     /// Start of the window that holds a time.
     #[inline]
     pub(super) fn start_of(&self, time_ms: TimestampMs) -> TimestampMs {
-        self.lengths.start_of(time_ms)
+        // Neighbouring lines are of one window: no need to divide again.
+        let (start_ms, end_ms) = self.last.get();
+        if (start_ms..end_ms).contains(&time_ms) { start_ms } else { self.find_start(time_ms) }
+    }
+
+    #[cold]
+    fn find_start(&self, time_ms: TimestampMs) -> TimestampMs {
+        let start_ms = self.lengths.start_of(time_ms);
+        self.last.set((start_ms, start_ms.saturating_add(self.lengths.at(start_ms))));
+        start_ms
     }
 
     /// Windows that begin before this time may have been counted by a store that was lost: parts of them get numbers of
@@ -357,6 +369,7 @@ impl<T: Tally> Family<T> {
         let wanted_ms = self.lengths.at(TimestampMs::MAX);
         self.lengths = state.lengths;
         self.lengths.change(wanted_ms, watermark_ms);
+        self.last = Cell::default();
         self.closed = state.closed;
         self.fresh = state.fresh;
         self.place_boundary(watermark_ms);

@@ -1,94 +1,112 @@
 //! Names (buckets, upstreams) as small numbers.
 
 use std::{
-    hash::{BuildHasher as _, RandomState},
+    hash::{BuildHasher as _, Hasher as _},
     sync::OnceLock,
 };
 
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Gives each distinct name a number, in the order of arrival. Names are bytes in one arena: nothing is allocated for a
 /// name that is known. The hashes are keyed anew in each process, so that nobody can invent names that collide; no order
 /// depends on them.
 #[derive(Clone, Debug)]
 pub struct Names {
-    seed: u64,
+    state: RandomState,
     arena: Vec<u8>,
-    /// `ends[i]` is where name `i` ends in the arena; it begins where the one before ends.
-    ends: Vec<u32>,
-    table: HashTable<u32>,
+    /// Where name `i` is in the arena.
+    places: Vec<Place>,
+    /// With the places once more: what is fetched to find a name should not have to say where else to look.
+    table: HashTable<(Place, u32)>,
 }
 
 impl Default for Names {
     fn default() -> Self {
-        static SEED: OnceLock<u64> = OnceLock::new();
-        let seed = *SEED.get_or_init(|| RandomState::new().hash_one(0));
-        Self { seed, arena: Vec::new(), ends: Vec::new(), table: HashTable::new() }
+        static STATE: OnceLock<RandomState> = OnceLock::new();
+        let state = STATE.get_or_init(RandomState::default).clone();
+        Self { state, arena: Vec::new(), places: Vec::new(), table: HashTable::new() }
     }
 }
 
 impl Names {
     /// The number of a name, new or known.
     pub fn intern(&mut self, name: &[u8]) -> u32 {
-        let hash = xxh3_64_with_seed(name, self.seed);
+        let hash = hash(&self.state, name);
         self.find(name, hash).unwrap_or_else(|| self.insert(name, hash))
     }
 
     /// The number of a known name, or of a new one that is welcome: `welcome` is asked with how many there are.
     #[inline]
     pub fn find_or_insert(&mut self, name: &[u8], welcome: impl FnOnce(usize) -> bool) -> Option<u32> {
-        let hash = xxh3_64_with_seed(name, self.seed);
+        let hash = hash(&self.state, name);
         self.find(name, hash).or_else(|| welcome(self.len()).then(|| self.insert(name, hash)))
     }
 
     #[inline]
     fn find(&self, name: &[u8], hash: u64) -> Option<u32> {
-        let (arena, ends) = (&self.arena, &self.ends);
-        self.table.find(hash, |id| slice(arena, ends, *id) == name).copied()
+        let arena = &self.arena;
+        self.table.find(hash, |(place, _)| place.of(arena) == name).map(|(_, id)| *id)
     }
 
     #[cold]
-    fn insert(&mut self, name: &[u8], hash: u64) -> u32 {
-        let id = self.ends.len() as u32;
+    fn insert(&mut self, name: &[u8], of: u64) -> u32 {
+        let id = self.places.len() as u32;
+        let place = Place { begin: self.arena.len() as u32, end: (self.arena.len() + name.len()) as u32 };
         self.arena.extend_from_slice(name);
-        self.ends.push(self.arena.len() as u32);
-        let (arena, ends, seed) = (&self.arena, &self.ends, self.seed);
-        self.table.insert_unique(hash, id, |id| xxh3_64_with_seed(slice(arena, ends, *id), seed));
+        self.places.push(place);
+        let (arena, state) = (&self.arena, &self.state);
+        self.table.insert_unique(of, (place, id), |(place, _)| hash(state, place.of(arena)));
         id
     }
 
     /// The name of a number that [`intern`](Self::intern) gave.
     pub fn get(&self, id: u32) -> &[u8] {
-        slice(&self.arena, &self.ends, id)
+        self.places[id as usize].of(&self.arena)
     }
 
     /// How many.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.places.len()
     }
 
     /// None at all.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.places.is_empty()
     }
 
     /// All of them, in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.ends.len() as u32).map(|id| self.get(id))
+        (0..self.places.len() as u32).map(|id| self.get(id))
     }
 
     /// Forgets all, keeps the memory.
     pub fn clear(&mut self) {
         self.arena.clear();
-        self.ends.clear();
+        self.places.clear();
         self.table.clear();
     }
 }
 
-fn slice<'a>(arena: &'a [u8], ends: &[u32], id: u32) -> &'a [u8] {
-    let begin = id.checked_sub(1).map_or(0, |before| ends[before as usize]);
-    &arena[begin as usize..ends[id as usize] as usize]
+#[inline]
+fn hash(state: &RandomState, name: &[u8]) -> u64 {
+    let mut hasher = state.build_hasher();
+    hasher.write(name);
+    hasher.finish()
+}
+
+/// Where a name is in the arena.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    begin: u32,
+    end: u32,
+}
+
+impl Place {
+    #[inline]
+    fn of(self, arena: &[u8]) -> &[u8] {
+        &arena[self.begin as usize..self.end as usize]
+    }
 }
 
 #[cfg(test)]

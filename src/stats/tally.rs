@@ -3,6 +3,7 @@
 //! A histogram touched for every line costs more than parsing the line (its buckets are never in the cache), so
 //! latencies are appended as one small integer each, (row, bucket), and sorted once when the window is packed.
 
+use fearless_simd::{Level, dispatch, prelude::*, u32x16};
 use foldhash::fast::FixedState;
 
 use super::{
@@ -60,14 +61,18 @@ pub(super) struct Context<'a> {
     pub(super) settled_ms: TimestampMs,
 }
 
-/// The row of one series: one line of the processor's cache.
-#[derive(Clone, Copy, Debug, Default)]
+/// The row of one series: one line of the processor's cache, since with thousands of buckets to fetch that is most of what
+/// counting costs.
+#[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 struct Row {
+    /// Whose row this is, in a window of buckets, and which of its rows.
+    bucket: u32,
+    kind: Kind,
     /// In the order of [`counter`]: outcomes, slow.
     counts: [u32; 5],
     successes: u32,
-    latency_count: u32,
+    /// [`u32::MAX`] as long as there are no latencies.
     latency_min_ms: u32,
     latency_max_ms: u32,
     latency_sum_ms: u64,
@@ -75,23 +80,44 @@ struct Row {
     bytes_out: u64,
 }
 
+const _: () = assert!(size_of::<Row>() == 64);
+
 impl Row {
+    const fn new(bucket: u32, kind: Kind) -> Self {
+        Self {
+            bucket,
+            kind,
+            counts: [0; 5],
+            successes: 0,
+            latency_min_ms: u32::MAX,
+            latency_max_ms: 0,
+            latency_sum_ms: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+
     #[inline]
-    fn record(&mut self, request: &Request<'_>) {
-        self.counts[request.outcome as usize] += 1;
-        self.counts[counter::SLOW] += u32::from(request.slow);
-        self.successes += u32::from(matches!(request.record.status, 200..=299 | 304));
+    fn record(&mut self, measured: &Measured) {
+        self.counts[measured.outcome as usize] += 1;
+        self.counts[counter::SLOW] += u32::from(measured.slow);
+        self.successes += u32::from(measured.success);
         // What a client announces is its own word: it must not be able to wrap a sum.
-        self.bytes_in = self.bytes_in.saturating_add(request.bytes_in);
-        self.bytes_out = self.bytes_out.saturating_add(request.bytes_out);
+        self.bytes_in = self.bytes_in.saturating_add(measured.bytes_in);
+        self.bytes_out = self.bytes_out.saturating_add(measured.bytes_out);
     }
 
     #[inline]
     fn record_latency(&mut self, ms: u32) {
-        self.latency_min_ms = if self.latency_count == 0 { ms } else { self.latency_min_ms.min(ms) };
+        self.latency_min_ms = self.latency_min_ms.min(ms);
         self.latency_max_ms = self.latency_max_ms.max(ms);
-        self.latency_count += 1;
         self.latency_sum_ms += u64::from(ms);
+    }
+
+    fn latency(&self, counts: Vec<Count>) -> Latency {
+        let count = counts.iter().map(|count| u64::from(count.count)).sum();
+        let min_ms = if count == 0 { 0 } else { self.latency_min_ms };
+        Latency { count, sum_ms: self.latency_sum_ms, min_ms, max_ms: self.latency_max_ms, counts }
     }
 
     fn counters(&self) -> Counters {
@@ -103,6 +129,32 @@ impl Row {
         counters[counter::BYTES_OUT] = self.bytes_out;
         counters[counter::SUCCESSES] = u64::from(self.successes);
         counters
+    }
+}
+
+/// What a row counts of a request.
+#[derive(Clone, Copy, Debug)]
+struct Measured {
+    bytes_in: u64,
+    bytes_out: u64,
+    /// Of an ok request, if the log has it.
+    latency_ms: Option<u32>,
+    outcome: Outcome,
+    slow: bool,
+    success: bool,
+}
+
+impl Measured {
+    #[inline]
+    fn of(request: &Request<'_>) -> Self {
+        Self {
+            bytes_in: request.bytes_in,
+            bytes_out: request.bytes_out,
+            latency_ms: request.record.request_time_ms.filter(|_| request.outcome == Outcome::Ok),
+            outcome: request.outcome,
+            slow: request.slow,
+            success: matches!(request.record.status, 200..=299 | 304),
+        }
     }
 }
 
@@ -122,26 +174,26 @@ const BUCKET_BITS: u32 = 11;
 const ROWS: usize = 1 << (32 - BUCKET_BITS);
 const _: () = assert!(histogram::HIGHEST_BUCKET < 1 << BUCKET_BITS);
 
+/// Requests that wait to be booked: enough to fetch their rows side by side, few enough to stay in the nearest cache.
+const WAITING: usize = 64;
+
 /// From so many samples of one row on it is quicker to count them in an array than to sort them.
 const MANY: usize = 256;
 
 impl Rows {
-    /// A new row; the last one again when there are no numbers left (2 million: the owner packs long before).
-    fn add(&mut self) -> u32 {
-        if self.rows.len() < ROWS {
-            self.rows.push(Row::default());
-        }
+    /// A new row. There are numbers for two million of them: the owner packs long before.
+    fn add(&mut self, bucket: u32, kind: Kind) -> u32 {
+        debug_assert!(self.rows.len() < ROWS);
+        self.rows.push(Row::new(bucket, kind));
         self.rows.len() as u32 - 1
     }
 
     #[inline]
-    fn record(&mut self, row: u32, request: &Request<'_>) {
+    fn record(&mut self, row: u32, measured: &Measured) {
         self.recorded += 1;
         let cell = &mut self.rows[row as usize];
-        cell.record(request);
-        if request.outcome == Outcome::Ok
-            && let Some(ms) = request.record.request_time_ms
-        {
+        cell.record(measured);
+        if let Some(ms) = measured.latency_ms {
             cell.record_latency(ms);
             self.samples.push(row << BUCKET_BITS | u32::from(histogram::bucket_of(ms)));
         }
@@ -151,25 +203,19 @@ impl Rows {
         self.samples.len() >= SAMPLES || self.recorded >= 1 << 31
     }
 
-    /// The series of all rows that counted something, as `(row, series without key)`, and nothing left behind.
-    fn pack(&mut self, mut each: impl FnMut(usize, Counters, Latency)) {
+    /// The series of all rows that counted something, as `(its number, row, series without key)`, and nothing left behind.
+    fn pack(&mut self, mut each: impl FnMut(usize, &Row, Counters, Latency)) {
         let ends = self.sort_samples();
         let mut counted = Vec::new();
         let mut begin = 0;
         for (number, (row, end)) in self.rows.iter_mut().zip(ends).enumerate() {
-            let row = std::mem::take(row);
+            let row = std::mem::replace(row, Row::new(row.bucket, row.kind));
             let samples = &mut self.sorted[begin..end as usize];
             begin = end as usize;
             let counters = row.counters();
             if counters.iter().any(|count| *count > 0) {
-                let latency = Latency {
-                    count: u64::from(row.latency_count),
-                    sum_ms: row.latency_sum_ms,
-                    min_ms: row.latency_min_ms,
-                    max_ms: row.latency_max_ms,
-                    counts: count(samples, &mut counted),
-                };
-                each(number, counters, latency);
+                let latency = row.latency(count(samples, &mut counted));
+                each(number, &row, counters, latency);
             }
         }
         self.recorded = 0;
@@ -178,13 +224,14 @@ impl Rows {
 
     /// Puts the samples of each row beside each other, and says where those of each row end.
     fn sort_samples(&mut self) -> Vec<u32> {
+        let mut next = vec![0; self.rows.len()];
+        for sample in &self.samples {
+            next[(sample >> BUCKET_BITS) as usize] += 1;
+        }
         let mut total = 0;
-        let begin = |row: &Row| {
-            let begin = total;
-            total += row.latency_count;
-            begin
-        };
-        let mut next: Vec<u32> = self.rows.iter().map(begin).collect();
+        for next in &mut next {
+            total += std::mem::replace(next, total);
+        }
         self.sorted.resize(self.samples.len(), 0);
         for sample in &self.samples {
             let next = &mut next[(sample >> BUCKET_BITS) as usize];
@@ -228,7 +275,7 @@ pub(super) struct NodeTally {
 impl Default for NodeTally {
     fn default() -> Self {
         let mut rows = Rows::default();
-        rows.rows.resize(CLASS_ROWS, Row::default());
+        rows.rows.resize(CLASS_ROWS, Row::new(0, Kind::NONE));
         Self {
             rows,
             upstream_names: Names::default(),
@@ -273,7 +320,7 @@ impl NodeTally {
             .unwrap_or_else(|| self.upstream_names.intern(OTHER.as_bytes()));
         let end = (id as usize + 2) * CLASS_ROWS;
         if self.rows.rows.len() < end {
-            self.rows.rows.resize(end, Row::default());
+            self.rows.rows.resize(end, Row::new(0, Kind::NONE));
         }
         (id + 1) * CLASS_ROWS as u32 + class_row
     }
@@ -299,14 +346,14 @@ impl Tally for NodeTally {
         self.log[counter::LINES] += 1;
         self.statuses[usize::from(request.record.status.min(999))] += 1;
         let row = self.row(request);
-        self.rows.record(row, request);
+        self.rows.record(row, &Measured::of(request));
         self.events.record(request, line, context.events);
     }
 
     fn pack(&mut self) -> Contents {
         let mut names = std::mem::take(&mut self.upstream_names);
         let mut series = Vec::new();
-        self.rows.pack(|row, counters, latency| {
+        self.rows.pack(|row, _, counters, latency| {
             let (class, size) = (Class::ALL[row % CLASS_ROWS / 2], [Size::Small, Size::Large][row % 2]);
             if let Some(upstream) = (row / CLASS_ROWS).checked_sub(1) {
                 let key = Key::upstream(upstream as u32, class, size);
@@ -350,24 +397,62 @@ impl Tally for NodeTally {
     }
 }
 
-/// What tells rows of a window of buckets apart: both `rgw_bucket` and `rgw_operation` are sums of such rows. One
-/// integer, since every line looks one up: the bucket's number, then a byte each for protocol, operation, class and size.
+/// What tells the rows of a bucket apart: both `rgw_bucket` and `rgw_operation` are sums of such rows. One integer, since
+/// every line looks one up: a byte each for protocol, operation, class and size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Cell(u64);
+struct Kind(u32);
 
-impl Cell {
+impl Kind {
+    /// Of rows that are not a bucket's.
+    const NONE: Self = Self(0);
+
     #[inline]
-    fn new(bucket: u32, request: &Request<'_>) -> Self {
-        let bytes =
-            [request.protocol as u8, request.operation as u8, request.class as u8, request.size as u8];
-        Self(u64::from(bucket) << 32 | u64::from(u32::from_be_bytes(bytes)))
+    fn of(request: &Request<'_>) -> Self {
+        Self(u32::from_be_bytes([
+            request.protocol as u8,
+            request.operation as u8,
+            request.class as u8,
+            request.size as u8,
+        ]))
     }
 
-    /// The series of the bucket, and that of the operation.
-    fn keys(self) -> (Key, Key) {
-        let [protocol, operation, class, size] = (self.0 as u32).to_be_bytes().map(usize::from);
-        let bucket = Key::bucket((self.0 >> 32) as u32, Class::ALL[class], [Size::Small, Size::Large][size]);
+    /// The series of this bucket, and that of the operation.
+    fn keys(self, bucket: u32) -> (Key, Key) {
+        let [protocol, operation, class, size] = self.0.to_be_bytes().map(usize::from);
+        let bucket = Key::bucket(bucket, Class::ALL[class], [Size::Small, Size::Large][size]);
         (bucket, Key::operation(Protocol::ALL[protocol], Operation::ALL[operation]))
+    }
+}
+
+/// The kinds that came first, and so are frequent, each with a slot.
+#[derive(Clone, Copy, Debug)]
+struct Kinds([u32; Self::SLOTS]);
+
+impl Default for Kinds {
+    fn default() -> Self {
+        Self([Self::FREE; Self::SLOTS])
+    }
+}
+
+impl Kinds {
+    const SLOTS: usize = 16;
+    /// No kind: there is no such protocol.
+    const FREE: u32 = u32::MAX;
+
+    /// The slot of a kind. All are compared at once: which one it is, nobody can predict.
+    #[inline]
+    fn slot(&self, kind: Kind) -> Option<usize> {
+        let known = self.0;
+        let bits =
+            dispatch!(Level::baseline(), simd => u32x16::simd_from(simd, known).simd_eq(kind.0).to_bitmask());
+        (bits != 0).then(|| bits.trailing_zeros() as usize)
+    }
+
+    /// The slot of a kind, which gets one if there are any left.
+    fn slot_of_new(&mut self, kind: Kind) -> Option<usize> {
+        let slot = self.0.iter().position(|known| [kind.0, Self::FREE].contains(known))?;
+        self.0[slot] = kind.0;
+        Some(slot)
     }
 }
 
@@ -375,9 +460,15 @@ impl Cell {
 #[derive(Debug, Default)]
 pub(super) struct BucketTally {
     names: Names,
+    /// Requests to be booked. To fetch a row takes the processor longer than to parse a line: one after the other in one
+    /// loop it fetches many at a time, line by line it would wait for each.
+    waiting: Vec<(u32, Kind, Measured)>,
     rows: Rows,
-    cells: Vec<Cell>,
-    row_of: HashMap<Cell, u32>,
+    kinds: Kinds,
+    /// The row of each bucket's frequent kinds, and 1; 0 for none.
+    places: Vec<u32>,
+    /// Rows of all other kinds.
+    rare: HashMap<(u32, Kind), u32>,
     /// By class; the last is of bodies beyond all edges.
     sizes: Vec<[u64; SIZE_EDGES.len() + 1]>,
 }
@@ -386,6 +477,41 @@ impl BucketTally {
     #[cfg(test)]
     pub(super) fn names_held(&self) -> usize {
         self.names.len()
+    }
+
+    /// Books the requests that wait in their rows.
+    fn book(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for (bucket, kind, measured) in waiting.drain(..) {
+            let row = self.row(bucket, kind);
+            self.rows.record(row, &measured);
+        }
+        self.waiting = waiting;
+    }
+
+    /// The row of this kind of a bucket.
+    #[inline]
+    fn row(&mut self, bucket: u32, kind: Kind) -> u32 {
+        let row =
+            self.kinds.slot(kind).and_then(|slot| self.places.get(bucket as usize * Kinds::SLOTS + slot));
+        match row {
+            Some(&row) if row > 0 => row - 1,
+            _ => self.find_row(bucket, kind),
+        }
+    }
+
+    /// The row of a kind that is not frequent, or that is new.
+    #[cold]
+    fn find_row(&mut self, bucket: u32, kind: Kind) -> u32 {
+        let Some(slot) = self.kinds.slot_of_new(kind) else {
+            return *self.rare.entry((bucket, kind)).or_insert_with(|| self.rows.add(bucket, kind));
+        };
+        let row = self.rows.add(bucket, kind);
+        let place = bucket as usize * Kinds::SLOTS + slot;
+        let places = self.places.len().max((bucket as usize + 1) * Kinds::SLOTS);
+        self.places.resize(places, 0);
+        self.places[place] = row + 1;
+        row
     }
 
     /// The number of a bucket's name; of `_unknown_` for names that no bucket can have, and for those that are no
@@ -417,12 +543,11 @@ fn is_tag(name: &[u8]) -> bool {
 impl Tally for BucketTally {
     #[inline]
     fn record(&mut self, request: &Request<'_>, _line: &[u8], context: &Context<'_>) {
-        let cell = Cell::new(self.bucket(request.bucket, context), request);
-        let row = *self.row_of.entry(cell).or_insert_with(|| {
-            self.cells.push(cell);
-            self.rows.add()
-        });
-        self.rows.record(row, request);
+        let bucket = self.bucket(request.bucket, context);
+        self.waiting.push((bucket, Kind::of(request), Measured::of(request)));
+        if self.waiting.len() >= WAITING {
+            self.book();
+        }
         if request.outcome == Outcome::Ok {
             let body = request.bytes_in.max(request.bytes_out);
             let edge = SIZE_EDGES.iter().position(|(edge, _)| body <= *edge).unwrap_or(SIZE_EDGES.len());
@@ -434,11 +559,11 @@ impl Tally for BucketTally {
     }
 
     fn pack(&mut self) -> Contents {
-        let mut series = Vec::with_capacity(self.cells.len());
+        self.book();
+        let mut series = Vec::with_capacity(self.rows.rows.len());
         let mut operations: HashMap<Key, (Series, LatencySum)> = HashMap::default();
-        let cells = &self.cells;
-        self.rows.pack(|row, counters, latency| {
-            let (bucket, key) = cells[row].keys();
+        self.rows.pack(|_, row, counters, latency| {
+            let (bucket, key) = row.kind.keys(row.bucket);
             let bucket = Series { key: bucket, counters, latency };
             let (operation, sum) =
                 operations.entry(key).or_insert_with(|| (Series::new(key), LatencySum::default()));
@@ -460,18 +585,18 @@ impl Tally for BucketTally {
         }
         let contents = Contents::new(&self.names, series, Vec::new());
         self.rows.rows.clear();
-        self.cells.clear();
-        self.row_of.clear();
+        self.places.clear();
+        self.rare.clear();
         self.names.clear();
         contents
     }
 
     fn is_empty(&self) -> bool {
-        self.cells.is_empty()
+        self.rows.rows.is_empty() && self.waiting.is_empty()
     }
 
     fn is_full(&self, names: usize) -> bool {
-        self.rows.is_full() || self.cells.len() >= CELLS || self.names.len() > names
+        self.rows.is_full() || self.rows.rows.len() >= CELLS || self.names.len() > names
     }
 
     fn resume(&mut self, _packed: &Contents, _context: &Context<'_>) {}

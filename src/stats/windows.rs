@@ -32,6 +32,9 @@ pub struct Totals {
     pub late: u64,
     /// Requests in parts that closed.
     pub closed: u64,
+    /// Lines of the log that are about no request, and so among none of the above: radosgw's log is not only access lines.
+    #[serde(default)]
+    pub skipped: u64,
 }
 
 impl Totals {
@@ -169,6 +172,11 @@ impl Windows {
         self.totals.rejected += 1;
         self.pend(reason, 1);
         self.book_pending();
+    }
+
+    /// A line that is about no request: it is none of the stream's lines, and only known by how many there were.
+    pub fn skip(&mut self) {
+        self.totals.skipped += 1;
     }
 
     /// The source has nothing more for now, and `now_ms` was the clock before it was asked.

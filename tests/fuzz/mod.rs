@@ -4,11 +4,13 @@
 mod points;
 
 use rgwlens::access_log::{
-    Asked, Classifier, ClassifierSettings, HealthSettings, LineParser, LogFormat, nginx_conf, parse_msec,
-    parse_time_iso8601, parse_time_local, redacted_uri, unescape, valid_bucket,
+    Asked, Classifier, ClassifierSettings, GatewayLog, GatewayParser, HealthSettings, LineParser, LogFormat,
+    Parsed, nginx_conf, parse_msec, parse_time_iso8601, parse_time_local, redacted_uri, unescape,
+    valid_bucket,
 };
 use rgwlens::follow::Position;
-use rgwlens::stats::Contents;
+use rgwlens::pipeline::InputReader;
+use rgwlens::stats::{Contents, SlowSettings};
 
 /// A body: panics if what it is about does not hold.
 pub(crate) type Body = fn(&[u8]);
@@ -16,6 +18,7 @@ pub(crate) type Body = fn(&[u8]);
 /// All of them, by the names of their targets in `fuzz/`.
 pub(crate) const BODIES: &[(&str, Body)] = &[
     ("line", line),
+    ("gateway_log", gateway_log),
     ("log_format", log_format),
     ("times", times),
     ("request", request),
@@ -25,6 +28,8 @@ pub(crate) const BODIES: &[(&str, Body)] = &[
     ("position", position),
     #[cfg(feature = "cli")]
     ("config", config),
+    #[cfg(feature = "cli")]
+    ("ceph", ceph),
 ];
 
 /// Runs one by its name.
@@ -76,6 +81,54 @@ fn line(data: &[u8]) {
     });
 }
 
+/// A line of RGW's own logs means the same to a parser that has seen another one; what stands on it does not overlap, and
+/// all of an ops log's line that is not a separator belongs to something; and any of it can be classified.
+fn gateway_log(data: &[u8]) {
+    thread_local! {
+        static USED: std::cell::RefCell<Vec<(GatewayLog, GatewayParser, InputReader)>> = std::cell::RefCell::new(
+            GatewayLog::NAMES
+                .iter()
+                .map(|name| GatewayLog::named(name).expect("a name of its own list"))
+                .map(|log| (log, GatewayParser::new(log), InputReader::new(log.into(), ClassifierSettings::default())))
+                .collect()
+        );
+    }
+    USED.with_borrow_mut(|used| {
+        for (log, parser, reader) in used {
+            for line in data.split(|byte| *byte == b'\n') {
+                let (mut first, mut again) = (Vec::new(), Vec::new());
+                GatewayParser::new(*log).parse(line, |bytes, parsed| first.push((bytes, parsed)));
+                parser.parse(line, |bytes, parsed| again.push((bytes, parsed)));
+                assert_eq!(first, again, "a parser remembers what it must not");
+                assert!(!first.is_empty(), "every line is something");
+                let mut rest = line;
+                for (bytes, parsed) in &first {
+                    assert!(is_part_of(bytes, line));
+                    let before = bytes.as_ptr() as usize - rest.as_ptr() as usize;
+                    assert!(
+                        rest[..before].iter().all(|byte| b" \t\r,[]".contains(byte)),
+                        "nothing is left out"
+                    );
+                    rest = &rest[before + bytes.len()..];
+                    match parsed {
+                        Parsed::Record(record, told) => {
+                            for part in [record.method, record.uri, told.bucket, told.object, told.user] {
+                                assert!(part.is_empty() || is_part_of(part, bytes));
+                            }
+                        }
+                        Parsed::Rejected(reject) => assert!((1..=line.len() + 1).contains(&reject.column)),
+                        Parsed::Skipped => assert_eq!(first.len(), 1),
+                    }
+                }
+                assert!(rest.iter().all(|byte| b" \t\r,[]".contains(byte)), "nothing is left over");
+                let mut units = 0;
+                reader.read(line, &SlowSettings::default(), |_, _| units += 1);
+                assert_eq!(units, first.len());
+            }
+        }
+    });
+}
+
 /// A directive compiles or says why not; if it does, any line can be put to it.
 fn log_format(data: &[u8]) {
     let mut pieces = pieces(data);
@@ -118,6 +171,7 @@ fn request(data: &[u8]) {
         method: next(),
         uri: next(),
         host: optional(1, next()),
+        host_as_sent: flags[0] & 128 != 0,
         status: u16::from_le_bytes([flags[1], flags[2]]),
         remote_addr: optional(2, next()),
         user_agent: optional(4, next()),
@@ -208,5 +262,34 @@ fn config(data: &[u8]) {
     match rgwlens::config::Config::from_toml(text) {
         Ok(config) => assert!(!config.logs.is_empty()),
         Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// Whatever the `ceph` command says, and whatever it says to which question: no panic, no number that is none, and the
+/// same points for the same words.
+#[cfg(feature = "cli")]
+fn ceph(data: &[u8]) {
+    use rgwlens::ceph::{IopsSettings, Question, Snapshot, write_points};
+    use rgwlens::point::Field;
+    let points = || {
+        let mut snapshot = Snapshot::default();
+        // Several answers, one after the other, each with its question in front.
+        for said in data.split(|byte| *byte == 0xFF) {
+            let Some((question, said)) = said.split_first() else { continue };
+            let question = Question::ALL[*question as usize % Question::ALL.len()];
+            let before = snapshot.clone();
+            if snapshot.take(question, said).is_err() {
+                assert!(snapshot == before, "a bad answer changed something");
+            }
+        }
+        write_points(&snapshot, &IopsSettings::default(), true, 0)
+    };
+    let once = points();
+    assert_eq!(once, points());
+    for point in once {
+        assert!(!point.fields.is_empty(), "{point:?}");
+        for (name, field) in &point.fields {
+            assert!(!matches!(field, Field::Float(number) if !number.is_finite()), "{name}: {point:?}");
+        }
     }
 }

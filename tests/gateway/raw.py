@@ -63,8 +63,11 @@ def targets(bucket):
 
 
 def two_hosts(bucket):
-    """An address with a host, and a header with another one."""
-    one("GET", f"http://{bucket}.{NAME}/k")
+    """An address with a host, and a header with another one: the gateway goes by the header."""
+    for host in (HOST_LINE, f"Host: {bucket}.{NAME}\r\n", ""):
+        for path in ("/", "/k", "/b/k"):
+            one("GET", f"http://invented.{NAME}{path}", host=host)
+            one("GET", f"http://invented.example{path}", host=host, version=" HTTP/1.0")
 
 
 def garbage():

@@ -297,7 +297,8 @@ def virtual_hosts(bucket):
     requests.get(f"{ENDPOINT}/k", headers={"Host": "cname.example.net"})
     requests.get(f"{ENDPOINT}/k/x", headers={"Host": "localhost"})
     requests.get(f"{ENDPOINT}/{bucket}/x", headers={"Host": "x"})
-    requests.get(f"{ENDPOINT}/{bucket}/x", headers={"Host": "[::1]"})
+    for host in ("[::1]", "[2001:db8::1]:80", f"{bucket}.{NAME}:80x", f"{bucket.upper()}.{NAME}", f"{bucket}.{NAME}.", "1.2.3.4:80", "1.2.3"):
+        requests.get(f"{ENDPOINT}/{bucket}/x", headers={"Host": host})
 
 
 def other_services():

@@ -60,23 +60,12 @@ impl Hosts {
 fn can_be_bucket(host: &[u8]) -> bool {
     let is_ipv4 = host.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
         && host.split(|byte| *byte == b'.').filter(|part| !part.is_empty()).count() == 4;
-    let is_ipv6 = memchr(b':', host).is_some();
-    (3..=255).contains(&host.len()) && !is_ipv4 && !is_ipv6 && memchr2(b'/', 0xff, host).is_none()
+    (3..=255).contains(&host.len()) && !is_ipv4 && host[0] != b'[' && memchr2(b'/', 0xff, host).is_none()
 }
 
-/// A host without `:port` and without the dot that may end it.
+/// A host up to its first colon, as RGW has it: of an IPv6 address nothing, or the bracket before it.
 fn without_port(host: &[u8]) -> &[u8] {
-    // nginx's own `$host` has neither: one look at the last byte.
-    if !matches!(host.last(), Some(b'0'..=b'9' | b':' | b'.')) {
-        return host;
-    }
-    let digits = host.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let host = match host.split_at(host.len() - digits) {
-        // An IPv6 address without brackets would lose its end here; it is nobody's name either way.
-        ([host @ .., b':'], _) => host,
-        _ => host,
-    };
-    host.strip_suffix(b".").unwrap_or(host)
+    &host[..memchr(b':', host).unwrap_or(host.len())]
 }
 
 #[cfg(test)]
@@ -98,6 +87,7 @@ mod tests {
             "127.0.0.1",
             "127.0.0.1:8080",
             "[::1]:80",
+            "[2001:db8::1]:80",
             "::1",
             "x",
             "ab",
@@ -115,6 +105,7 @@ mod tests {
             check(host, Site::Bucket(host.as_bytes()));
         }
         check("cname.example:8080", Site::Bucket(b"cname.example"));
+        check("b.s3.test.local:80x", Site::Bucket(b"b"));
         let long = "b".repeat(256);
         check(&long, Site::Path);
     }
@@ -122,7 +113,7 @@ mod tests {
     #[test]
     fn labels_before_a_name_are_the_bucket() {
         check("b.s3.test.local", Site::Bucket(b"b"));
-        check("b.s3.test.local.", Site::Bucket(b"b"));
+        check("b.s3.test.local.", Site::Bucket(b"b.s3.test.local."));
         check("my.dotted.bucket.s3.test.local:443", Site::Bucket(b"my.dotted.bucket"));
         check("Up.S3.TEST.local", Site::Bucket(b"Up"));
         check("b.objects.example", Site::Bucket(b"b"));

@@ -17,6 +17,7 @@ mod s3;
 mod settings;
 mod swift;
 mod target;
+mod told;
 
 #[cfg(test)]
 mod tests;
@@ -26,13 +27,14 @@ use memchr::memchr;
 pub use bucket_name::valid_bucket;
 pub use redact::redacted_uri;
 pub use settings::{ClassifierSettings, HealthSettings, ProbeSettings, Release};
+pub use told::Told;
 
 use self::health::Health;
 use self::host::{Hosts, Site};
 use self::probe::Probe;
 use self::query::Query;
 use self::target::{Target, first_segment};
-use super::{Class, Operation, Protocol};
+use super::{Class, Operation, Protocol, scan};
 use crate::point::TimestampMs;
 
 /// What the classifier looks at: the request as the client sent it, nginx's escapes undone.
@@ -42,8 +44,10 @@ pub struct Asked<'a> {
     pub method: &'a [u8],
     /// Request target as sent, query included; may be absolute-form.
     pub uri: &'a [u8],
-    /// `$host`, if the log has it.
+    /// `$http_host` or `$host`, if the log has it.
     pub host: Option<&'a [u8]>,
+    /// It is `$http_host`: what the gateway is sent, whatever the target says.
+    pub host_as_sent: bool,
     /// Answered status.
     pub status: u16,
     /// Client address.
@@ -162,8 +166,9 @@ impl Classifier {
         }
         let query = if target.query.is_empty() { Query::default() } else { Query::parse(target.query) };
         let path = target.decoded_path(scratch);
-        // The `Host` that the gateway was sent, where the log has it: an absolute target may name another one.
-        let host = asked.host.or(target.host);
+        // nginx goes by the host of an absolute target, and sends the gateway the header, which may name another: nobody
+        // shall get a bucket of an invented name to answer for what the gateway said of its own.
+        let host = asked.host.filter(|_| asked.host_as_sent || !target.is_absolute);
         let mut classified = match host.map_or(Site::Path, |host| self.hosts.site(host)) {
             Site::Path => self.by_path(asked, method, path, &query),
             Site::Bucket(bucket) => self.s3(asked, method, &query, bucket, &path[1..]),
@@ -175,18 +180,22 @@ impl Classifier {
         };
         let is_root =
             path == b"/" && target.query.is_empty() && classified.operation == Operation::ListBuckets;
-        if self.probe.is_recognised(asked) {
-            // Its buckets live for a moment: as names they would be a new series every round, for a day.
-            classified =
-                Classified { tenant: b"", bucket: b"", object: b"", class: Class::Probe, ..classified };
-        } else if (is_root && self.health.is_root_check(asked))
-            || self.health.is_configured(asked, target.path)
-        {
+        if (is_root && self.health.is_root_check(asked)) || self.health.is_configured(asked, target.path) {
             classified.class = Class::Health;
         } else if query.from_gateway {
             classified.class = Class::Sync;
         }
-        classified
+        self.without_probes(asked, classified)
+    }
+
+    /// Requests of our own probe are a class of their own, without names: its buckets live for a moment, and would be new
+    /// series every round, for a day.
+    #[inline]
+    fn without_probes<'a>(&self, asked: &Asked<'_>, what: Classified<'a>) -> Classified<'a> {
+        if self.probe.is_recognised(asked) {
+            return Classified { tenant: b"", bucket: b"", object: b"", class: Class::Probe, ..what };
+        }
+        what
     }
 
     /// What is not a request is never lost, but has neither operation nor names.
@@ -271,10 +280,8 @@ impl Classifier {
         bucket: &'a [u8],
         object: &'a [u8],
     ) -> Classified<'a> {
-        let (tenant, bucket) = match memchr(b':', bucket) {
-            Some(at) => (&bucket[..at], &bucket[at + 1..]),
-            None => (&b""[..], bucket),
-        };
+        let (tenant, bucket) =
+            if scan::contains(b':', bucket) { of_tenant(bucket) } else { (&b""[..], bucket) };
         let operation = if bucket.is_empty() {
             if method == Method::Post {
                 return Classified { protocol: Protocol::Sts, class: Class::Sts, tenant, object, ..NOTHING };
@@ -288,6 +295,12 @@ impl Classifier {
         let class = class::class(operation, method, !object.is_empty());
         Classified { protocol: Protocol::S3, operation, class, tenant, bucket, object }
     }
+}
+
+/// Tenant and bucket of `tenant:bucket`.
+#[cold]
+fn of_tenant(bucket: &[u8]) -> (&[u8], &[u8]) {
+    memchr(b':', bucket).map_or((b"", bucket), |at| (&bucket[..at], &bucket[at + 1..]))
 }
 
 /// No API, no operation, no names.

@@ -1,8 +1,9 @@
-//! The request target taken apart: path, query, and the host of an absolute-form one.
+//! The request target taken apart: path and query.
 
-use memchr::{memchr, memchr2, memmem, memrchr};
+use memchr::{memchr, memmem, memrchr};
 
 use super::percent::escaped_byte;
+use crate::access_log::scan;
 
 /// A request target as it was sent, nothing decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,8 +12,8 @@ pub(super) struct Target<'a> {
     pub(super) path: &'a [u8],
     /// What follows the first `?`; empty for none.
     pub(super) query: &'a [u8],
-    /// The host of an absolute-form target, port included, user information dropped.
-    pub(super) host: Option<&'a [u8]>,
+    /// It begins with a host.
+    pub(super) is_absolute: bool,
     /// There is a `%` in the path.
     pub(super) encoded: bool,
 }
@@ -21,7 +22,11 @@ impl<'a> Target<'a> {
     /// `None` for what is not a target of a request to a gateway: `*`, `host:443`, garbage.
     #[inline]
     pub(super) fn parse(uri: &'a [u8]) -> Option<Self> {
-        if uri.first() == Some(&b'/') { Some(Self::origin_form(uri, None)) } else { Self::absolute_form(uri) }
+        if uri.first() == Some(&b'/') {
+            Some(Self::origin_form(uri, false))
+        } else {
+            Self::absolute_form(uri)
+        }
     }
 
     #[cold]
@@ -38,23 +43,23 @@ impl<'a> Target<'a> {
             return None;
         }
         match rest.first() {
-            Some(b'/') => Some(Self::origin_form(rest, Some(host))),
-            Some(_) => Some(Self { path: b"/", query: &rest[1..], host: Some(host), encoded: false }),
-            None => Some(Self { path: b"/", query: b"", host: Some(host), encoded: false }),
+            Some(b'/') => Some(Self::origin_form(rest, true)),
+            Some(_) => Some(Self { path: b"/", query: &rest[1..], is_absolute: true, encoded: false }),
+            None => Some(Self { path: b"/", query: b"", is_absolute: true, encoded: false }),
         }
     }
 
     #[inline]
-    fn origin_form(uri: &'a [u8], host: Option<&'a [u8]>) -> Self {
+    fn origin_form(uri: &'a [u8], is_absolute: bool) -> Self {
         // One scan tells apart what nearly all targets are: neither encoded nor with a query.
-        let Some(first) = memchr2(b'?', b'%', uri) else {
-            return Self { path: uri, query: b"", host, encoded: false };
+        let Some(first) = scan::find_either(b'?', b'%', uri) else {
+            return Self { path: uri, query: b"", is_absolute, encoded: false };
         };
         let encoded = uri[first] == b'%';
         let mark = if encoded { memchr(b'?', &uri[first..]).map(|at| first + at) } else { Some(first) };
         match mark {
-            Some(at) => Self { path: &uri[..at], query: &uri[at + 1..], host, encoded },
-            None => Self { path: uri, query: b"", host, encoded },
+            Some(at) => Self { path: &uri[..at], query: &uri[at + 1..], is_absolute, encoded },
+            None => Self { path: uri, query: b"", is_absolute, encoded },
         }
     }
 
@@ -91,9 +96,10 @@ impl<'a> Target<'a> {
 }
 
 /// The first segment of a path, and what follows its `/`: both empty when there is none. `path` begins with `/`.
+#[inline]
 pub(super) fn first_segment(path: &[u8]) -> (&[u8], &[u8]) {
     let path = path.get(1..).unwrap_or_default();
-    match memchr(b'/', path) {
+    match scan::find_near(b'/', path) {
         Some(at) => (&path[..at], &path[at + 1..]),
         None => (path, b""),
     }
@@ -103,34 +109,34 @@ pub(super) fn first_segment(path: &[u8]) -> (&[u8], &[u8]) {
 mod tests {
     use super::*;
 
-    fn check(uri: &str, path: &str, query: &str, host: Option<&str>) {
+    fn check(uri: &str, path: &str, query: &str, is_absolute: bool) {
         let target = Target::parse(uri.as_bytes()).unwrap_or_else(|| panic!("{uri}"));
         let mut scratch = Vec::new();
         assert_eq!(target.decoded_path(&mut scratch), path.as_bytes(), "{uri}");
         assert_eq!(target.query, query.as_bytes(), "{uri}");
-        assert_eq!(target.host, host.map(str::as_bytes), "{uri}");
+        assert_eq!(target.is_absolute, is_absolute, "{uri}");
     }
 
     #[test]
     #[inline]
     fn origin_form() {
-        check("/", "/", "", None);
-        check("/b/k", "/b/k", "", None);
-        check("/b/k?acl", "/b/k", "acl", None);
-        check("/b/k?a=%2F?x", "/b/k", "a=%2F?x", None);
-        check("/b/a%20b+c%3F?x%3F", "/b/a b+c?", "x%3F", None);
-        check("/b/a%252Fb", "/b/a%2Fb", "", None);
-        check("/b/%zz%4%", "/b/%zz%4%", "", None);
-        check("//x/../y", "//x/../y", "", None);
+        check("/", "/", "", false);
+        check("/b/k", "/b/k", "", false);
+        check("/b/k?acl", "/b/k", "acl", false);
+        check("/b/k?a=%2F?x", "/b/k", "a=%2F?x", false);
+        check("/b/a%20b+c%3F?x%3F", "/b/a b+c?", "x%3F", false);
+        check("/b/a%252Fb", "/b/a%2Fb", "", false);
+        check("/b/%zz%4%", "/b/%zz%4%", "", false);
+        check("//x/../y", "//x/../y", "", false);
     }
 
     #[test]
     fn absolute_form() {
-        check("http://h/b?q", "/b", "q", Some("h"));
-        check("HTTPS://user:secret@h:8080/b%20", "/b ", "", Some("h:8080"));
-        check("http://b.h?acl", "/", "acl", Some("b.h"));
-        check("http://h", "/", "", Some("h"));
-        check("http://a@b@h/x@y", "/x@y", "", Some("h"));
+        check("http://h/b?q", "/b", "q", true);
+        check("HTTPS://user:secret@h:8080/b%20", "/b ", "", true);
+        check("http://b.h?acl", "/", "acl", true);
+        check("http://h", "/", "", true);
+        check("http://a@b@h/x@y", "/x@y", "", true);
     }
 
     #[test]

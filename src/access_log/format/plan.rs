@@ -154,7 +154,7 @@ fn choose(values: &mut [Value<'_>]) {
     let has = |values: &[Value<'_>], field: Field| values.iter().any(|value| value.field == field);
     let time = TIMES.into_iter().find(|time| has(values, *time));
     let request = has(values, Field::Request);
-    let host = values.iter().any(|value| value.name == "host");
+    let http_host = has(values, Field::HttpHost);
     for index in 0..values.len() {
         let value = &values[index];
         // Two variables can hold the gateway's id, S3's and Swift's; of all others the first counts.
@@ -162,7 +162,7 @@ fn choose(values: &mut [Value<'_>]) {
         let worse = match value.field {
             field if TIMES.contains(&field) => Some(field) != time,
             Field::Method | Field::Uri => request,
-            Field::Host => host && value.name != "host",
+            Field::Host => http_host,
             _ => false,
         };
         if again || worse {

@@ -15,6 +15,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
+    #[inline]
     pub(super) fn msec<'a>(&mut self, input: &'a [u8]) -> Parsed<'a, TimestampMs> {
         if let Ok((rest, seconds)) = self.msec.read(input, whole_seconds)
             && let Ok((rest, milliseconds)) = three_digits(rest)
@@ -26,10 +27,12 @@ impl Clock {
         parse_msec(text).map(|time| (rest, time)).map_err(|TimeError| Fault::new(TIME, input))
     }
 
+    #[inline]
     pub(super) fn time_iso8601<'a>(&mut self, input: &'a [u8]) -> Parsed<'a, TimestampMs> {
         self.time_iso8601.read(input, parse_time_iso8601)
     }
 
+    #[inline]
     pub(super) fn time_local<'a>(&mut self, input: &'a [u8]) -> Parsed<'a, TimestampMs> {
         self.time_local.read(input, parse_time_local)
     }

@@ -4,15 +4,23 @@
 //! after a few bytes, a branch that nobody can predict. Sixteen bytes are compared at once instead, all of the block
 //! in one go, and what matches is written down.
 
-use wide::u8x16;
+use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x64};
 
 /// Positions of all marks in a block of whole lines, ascending. A mark is a quote, a backslash or a control character. So
 /// between two marks is text that nginx did not have to escape and that ends no line, and a line whose marks are the
 /// quotes of its format and its newline says its values as they are.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Marks {
+    /// What this processor can do.
+    level: Level,
     at: Vec<u32>,
     len: usize,
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self { level: Level::new(), at: Vec::new(), len: 0 }
+    }
 }
 
 /// Bytes looked at before marks are written down.
@@ -24,14 +32,19 @@ impl Marks {
     /// Finds the marks of a block.
     pub(super) fn find(&mut self, block: &[u8]) {
         self.len = 0;
+        dispatch!(self.level, simd => self.find_with(simd, block));
+    }
+
+    #[inline(always)]
+    fn find_with<S: Simd>(&mut self, simd: S, block: &[u8]) {
         let (strides, rest) = block.as_chunks::<STRIDE>();
         for (number, stride) in strides.iter().enumerate() {
-            self.note(number * STRIDE, marked(stride));
+            self.note(number * STRIDE, marked(simd, stride));
         }
         if !rest.is_empty() {
             let mut last = [b' '; STRIDE];
             last[..rest.len()].copy_from_slice(rest);
-            self.note(strides.len() * STRIDE, marked(&last));
+            self.note(strides.len() * STRIDE, marked(simd, &last));
         }
     }
 
@@ -42,7 +55,7 @@ impl Marks {
     }
 
     /// Writes down the bits of a stride that begins at `base`.
-    #[inline]
+    #[inline(always)]
     fn note(&mut self, base: usize, mut bits: u64) {
         if self.at.len() < self.len + STRIDE {
             self.grow();
@@ -70,16 +83,10 @@ impl Marks {
 }
 
 /// One bit for each byte of the stride that is a mark, the first in the lowest.
-#[inline]
-fn marked(stride: &[u8; STRIDE]) -> u64 {
-    let (sixteens, _) = stride.as_chunks::<16>();
-    let bits = |number: usize| {
-        let text = u8x16::new(sixteens[number]);
-        let is = |byte: u8| text.simd_eq(u8x16::splat(byte));
-        let is_control = text.min(u8x16::splat(0x1f)).simd_eq(text);
-        u64::from((is(b'"') | is(b'\\') | is_control).to_bitmask()) << (16 * number)
-    };
-    bits(0) | bits(1) | bits(2) | bits(3)
+#[inline(always)]
+fn marked<S: Simd>(simd: S, stride: &[u8; STRIDE]) -> u64 {
+    let text = u8x64::simd_from(simd, *stride);
+    (text.simd_eq(b'"') | text.simd_eq(b'\\') | text.simd_lt(b' ')).to_bitmask()
 }
 
 #[cfg(test)]
@@ -97,7 +104,8 @@ mod tests {
             for place in 0..STRIDE {
                 let mut stride = [b'a'; STRIDE];
                 stride[place] = byte;
-                assert_eq!(marked(&stride), u64::from(is_mark(byte)) << place, "{byte:#x} at {place}");
+                let bits = dispatch!(Level::new(), simd => marked(simd, &stride));
+                assert_eq!(bits, u64::from(is_mark(byte)) << place, "{byte:#x} at {place}");
             }
         }
     }

@@ -2,10 +2,10 @@
 //! format's own. The marks of the block say where values end. Any doubt, and the line takes the thorough way instead,
 //! which alone decides what is wrong with it: so this one may only be quick, never of another opinion.
 
+use super::assign;
 use super::clock::Clock;
-use super::{assign, scan};
-use crate::access_log::Record;
 use crate::access_log::format::{Back, Extent, Field, Guard, Literal, Plan};
+use crate::access_log::{Record, scan};
 
 /// A plan of steps by marks. `None` of it for formats whose text has marks other than quotes, or where values have to be
 /// searched for.
@@ -105,6 +105,15 @@ impl PlainPlan {
         let mut used = self.prefix.quotes;
         for step in &self.steps {
             let mark = *marks.get(used)? as usize;
+            if step.field == Field::Skip
+                && let End::BeforeMark(bytes) = step.end
+            {
+                // Nothing to be read: on to what has to follow.
+                let end = mark.checked_sub(bytes).filter(|end| *end >= at)?;
+                at = step.after.pass(block, end)?;
+                used += step.after.quotes;
+                continue;
+            }
             let end = match step.end {
                 End::Own => block.len(),
                 End::Fixed(length) => at + length,

@@ -30,6 +30,7 @@ impl ParseError<&[u8]> for Fault {
 pub(super) type Parsed<'a, T> = IResult<&'a [u8], T, Fault>;
 
 /// What is left after `length` bytes, and these; a fault when there are not as many.
+#[inline]
 pub(super) fn split(input: &[u8], length: usize) -> Parsed<'_, &[u8]> {
     input
         .split_at_checked(length)
@@ -38,6 +39,7 @@ pub(super) fn split(input: &[u8], length: usize) -> Parsed<'_, &[u8]> {
 }
 
 /// A run of digits. Up to seven, and nearly all are, without a branch on their number.
+#[inline]
 pub(super) fn digits(input: &[u8]) -> Parsed<'_, u64> {
     if let Some(chunk) = input.first_chunk::<8>() {
         let word = u64::from_le_bytes(*chunk) ^ 0x3030_3030_3030_3030;
@@ -52,6 +54,7 @@ pub(super) fn digits(input: &[u8]) -> Parsed<'_, u64> {
 }
 
 /// Eight values 0..=9, the first in the lowest byte, as one number: pairs, then fours, then all.
+#[inline]
 fn eight_digits(word: u64) -> u64 {
     let pairs = word.wrapping_mul(10).wrapping_add(word >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
@@ -70,6 +73,7 @@ fn many_digits(input: &[u8]) -> Parsed<'_, u64> {
 }
 
 /// `12.345` seconds as milliseconds; nginx always writes three decimals.
+#[inline]
 pub(super) fn milliseconds(input: &[u8]) -> Parsed<'_, u32> {
     let (rest, seconds) = digits(input)?;
     let (rest, decimals) = decimals(rest)?;
@@ -77,6 +81,7 @@ pub(super) fn milliseconds(input: &[u8]) -> Parsed<'_, u32> {
     Ok((rest, u32::try_from(total).unwrap_or(u32::MAX)))
 }
 
+#[inline]
 fn decimals(input: &[u8]) -> Parsed<'_, u16> {
     match input.split_first() {
         Some((b'.', rest)) => three_digits(rest),
@@ -85,6 +90,7 @@ fn decimals(input: &[u8]) -> Parsed<'_, u16> {
 }
 
 /// A status, each entry of `$upstream_status`, the decimals of a time: nginx always writes three digits.
+#[inline]
 pub(super) fn three_digits(input: &[u8]) -> Parsed<'_, u16> {
     match input {
         [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {

@@ -3,16 +3,8 @@
 use super::{Health, Numbers, health, json::Json};
 
 /// Numbers of `pgmap` that are always there.
-const PGMAP: &[&str] = &[
-    "num_pgs",
-    "num_pools",
-    "num_objects",
-    "data_bytes",
-    "bytes_used",
-    "bytes_avail",
-    "bytes_total",
-    "version",
-];
+const PGMAP: &[&str] =
+    &["num_pgs", "num_pools", "num_objects", "data_bytes", "bytes_used", "bytes_avail", "bytes_total"];
 
 /// Numbers of `pgmap` that are there only when they are not zero.
 const PGMAP_NOT_ZERO: &[&str] = &[

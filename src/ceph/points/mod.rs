@@ -148,7 +148,6 @@ pub const FIELDS: &[&str] = &[
     "utilization_mean_percent",
     "utilization_min_percent",
     "utilization_percent",
-    "version",
     "wr",
     "wr_bytes",
     "write_bound",

@@ -43,7 +43,12 @@ pub(super) fn check(path: &Path, logs: &[LogConfig]) -> Vec<Finding> {
 }
 
 fn compare(conf: &NginxConf, logs: &[LogConfig]) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = logs.iter().flat_map(|log| compare_log(conf, log)).collect();
+    let mut findings: Vec<Finding> = logs
+        .iter()
+        // What the gateway writes is none of nginx's business.
+        .filter(|log| log.gateway().is_none())
+        .flat_map(|log| compare_log(conf, log))
+        .collect();
     findings.extend(written::not_followed(conf, logs));
     findings.extend(written::not_logged(conf));
     findings

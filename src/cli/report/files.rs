@@ -32,8 +32,9 @@ pub(super) fn from_files(
     let mut place = Adding { builder: Builder::new(options), tags, range };
     let outcome = replay::read_all(&input, &mut place, &mut Bar::default())?;
     let totals = outcome.totals;
-    if totals.lines > 0 && totals.counted == 0 {
-        return Err(ReplayError::NothingFits { lines: totals.lines }.into());
+    let lines = totals.lines + totals.skipped;
+    if lines > 0 && totals.counted == 0 {
+        return Err(ReplayError::NothingFits { lines }.into());
     }
     for incident in &outcome.incidents {
         tracing::warn!("{incident}");

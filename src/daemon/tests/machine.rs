@@ -22,9 +22,24 @@ const EPOCH_MS: TimestampMs = 1_700_000_000_000;
 /// The longest line of the log, in bytes.
 pub(super) const MAX_LINE: usize = 4096;
 
-/// The log's format.
-pub(super) const FORMAT: &str =
-    r#"log_format model '$msec $status $body_bytes_sent $request_time "$request"';"#;
+/// Who writes the log, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Writer {
+    /// nginx: a line is a request.
+    Nginx,
+    /// The gateway, its ops log: a line is all that it has for now, torn pieces and empty lines among them.
+    Gateway,
+}
+
+impl Writer {
+    /// The log's format.
+    pub(super) fn format(self) -> &'static str {
+        match self {
+            Self::Nginx => r#"log_format model '$msec $status $body_bytes_sent $request_time "$request"';"#,
+            Self::Gateway => "rgw-ops",
+        }
+    }
+}
 
 /// Clocks that move when told to.
 #[derive(Debug, Default)]
@@ -70,7 +85,7 @@ pub(super) enum Packer {
     Zstd,
 }
 
-/// A line that was ended.
+/// A line that was ended, or an entry on it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Line {
     /// A request that was answered with so many bytes.
@@ -83,10 +98,11 @@ pub(super) struct Machine {
     dir: TempDir,
     pub(super) clock: Arc<ToldClock>,
     naming: Naming,
+    pub(super) writer: Writer,
     /// What nginx writes to, whatever it is called by now.
     nginx: File,
     /// The end of a line that nginx has begun.
-    begun: Option<(String, Line)>,
+    begun: Option<(String, Vec<Line>)>,
     rotations: u64,
     random: u64,
     /// Every line that was ended, in order.
@@ -96,7 +112,7 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn new(naming: Naming) -> Self {
+    pub(super) fn new(naming: Naming, writer: Writer) -> Self {
         // In memory where that is possible: nothing here is about disks.
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
@@ -107,6 +123,7 @@ impl Machine {
             dir,
             clock,
             naming,
+            writer,
             nginx,
             begun: None,
             rotations: 0,
@@ -149,8 +166,42 @@ impl Machine {
         (z ^ (z >> 27)) >> 8
     }
 
-    /// A line that differs from all others.
-    fn line(&mut self, time_ms: TimestampMs) -> (String, Line) {
+    /// A line that differs from all others, and what is on it.
+    fn line(&mut self, time_ms: TimestampMs) -> (String, Vec<Line>) {
+        if matches!(self.writer, Writer::Nginx) {
+            let (text, line) = self.request_line(time_ms);
+            return (text, vec![line]);
+        }
+        let (mut text, mut lines) = (String::new(), Vec::new());
+        for _ in 0..self.random() % 4 + 1 {
+            let (entry, line) = self.entry(time_ms);
+            if self.random().is_multiple_of(8) {
+                text.push_str(&entry[..entry.len() / 2]);
+                lines.push(Line::Garbage);
+            }
+            text.push_str(&entry);
+            lines.push(line);
+        }
+        text.push_str(["\n", "\n\n"][(self.random() % 2) as usize]);
+        (text, lines)
+    }
+
+    /// An entry of the ops log, of a request that ended then.
+    fn entry(&mut self, time_ms: TimestampMs) -> (String, Line) {
+        let random = self.random();
+        let bytes = random % 1_000_000;
+        let status = [200, 200, 200, 304, 404, 503][(random % 6) as usize];
+        let (bucket, took) = (random % 7, random % 1000);
+        let began = chrono::DateTime::from_timestamp_millis(time_ms - took as i64).unwrap();
+        let text = format!(
+            r#"{{"bucket":"bucket{bucket}","time":"{}","operation":"get_obj","uri":"GET /bucket{bucket}/{random:x} HTTP/1.1","http_status":"{status}","bytes_sent":{bytes},"bytes_received":0,"total_time":{took},"trans_id":"{random:x}"}}"#,
+            began.format("%Y-%m-%dT%H:%M:%S%.6fZ")
+        );
+        (text, Line::Request { bytes })
+    }
+
+    /// A line of nginx.
+    fn request_line(&mut self, time_ms: TimestampMs) -> (String, Line) {
         let random = self.random();
         let bytes = random % 1_000_000;
         let status = [200, 200, 200, 304, 404, 503][(random % 6) as usize];
@@ -168,23 +219,23 @@ impl Machine {
         self.touch(&self.nginx);
     }
 
-    fn end(&mut self, text: &str, line: Line) {
+    fn end(&mut self, text: &str, lines: &[Line]) {
         self.append(text);
-        self.written.push(line);
+        self.written.extend(lines);
     }
 
     /// A request whose time is so far from what the wall clock says.
     pub(super) fn request(&mut self, off_ms: i64) {
         self.end_partial();
         let (text, line) = self.line(self.clock.wall_ms() + off_ms);
-        self.end(&text, line);
+        self.end(&text, &line);
     }
 
     pub(super) fn garbage(&mut self, too_long: bool) {
         self.end_partial();
         let text = format!("what is this: {:x}", self.random());
         let fill = "x".repeat(if too_long { MAX_LINE } else { 0 });
-        self.end(&format!("{text}{fill}\n"), Line::Garbage);
+        self.end(&format!("{text}{fill}\n"), &[Line::Garbage]);
     }
 
     /// The beginning of a line.
@@ -199,7 +250,7 @@ impl Machine {
 
     pub(super) fn end_partial(&mut self) {
         if let Some((rest, line)) = self.begun.take() {
-            self.end(&rest, line);
+            self.end(&rest, &line);
         }
     }
 

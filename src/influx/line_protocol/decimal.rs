@@ -14,7 +14,21 @@ const PAIRS: [[u8; 2]; 100] = {
 };
 
 /// Appends an integer, two digits a step.
-pub(super) fn unsigned(out: &mut Vec<u8>, mut value: u64) {
+#[inline]
+pub(super) fn unsigned(out: &mut Vec<u8>, value: u64) {
+    // Most counts are small. All of a chunk is copied and the rest cut off again: a copy of any length is a call.
+    if value < 100 {
+        let at = out.len();
+        let single = usize::from(value < 10);
+        out.extend_from_slice(&PAIRS[value as usize]);
+        out[at] = out[at + single];
+        out.truncate(at + 2 - single);
+    } else {
+        many_digits(out, value);
+    }
+}
+
+fn many_digits(out: &mut Vec<u8>, mut value: u64) {
     let mut digits = [0; 20]; // u64::MAX has 20
     let mut start = digits.len();
     while value >= 100 {
@@ -43,6 +57,13 @@ pub(super) fn signed(out: &mut Vec<u8>, value: i64) {
 /// Appends a finite number so that reading it gives the same one, always with a fraction or an exponent: `12.0`.
 /// InfluxDB would take `12` for a float too, but a reader of the line would not.
 pub(super) fn float(out: &mut Vec<u8>, value: f64) {
+    // Whole milliseconds are what nginx measures: all but means.
+    let whole = value as u32;
+    if f64::from(whole) == value && value.is_sign_positive() {
+        unsigned(out, u64::from(whole));
+        out.extend_from_slice(b".0");
+        return;
+    }
     // Latencies are milliseconds with at most three digits after the point. Both numbers of the division are exact, and
     // it is rounded as the reader will round the decimal: if it gives the value, then so does the decimal.
     let thousandths = (value.abs() * 1000.0).round();

@@ -10,19 +10,22 @@ pub(super) fn measurement(out: &mut Vec<u8>, name: &str) {
         name = rest;
     }
     let name = name.as_bytes();
-    write(out, name, |byte| is_special_in_name(byte) && byte != b'=', |out, at| name_byte(out, name, at));
+    write(out, name, IN_NAME, |out, at| match name[at] {
+        b'=' => out.push(b'='),
+        _ => name_byte(out, name, at),
+    });
 }
 
 /// Appends a tag key, tag value or field key.
 pub(super) fn name(out: &mut Vec<u8>, name: &str) {
     let name = cut(name, MAX_NAME_BYTES).as_bytes();
-    write(out, name, is_special_in_name, |out, at| name_byte(out, name, at));
+    write(out, name, IN_NAME, |out, at| name_byte(out, name, at));
 }
 
 /// Appends a name with what cannot be said in it percent-encoded, but not yet escaped: by this it is compared.
 pub(super) fn clean_name(out: &mut Vec<u8>, name: &str) {
     let name = cut(name, MAX_NAME_BYTES).as_bytes();
-    write(out, name, is_unspeakable, |out, at| match name[at] {
+    write(out, name, UNSPEAKABLE, |out, at| match name[at] {
         b'%' if !is_percent_encoded(name, at) => out.push(b'%'),
         byte => percent(out, byte),
     });
@@ -30,29 +33,34 @@ pub(super) fn clean_name(out: &mut Vec<u8>, name: &str) {
 
 /// Appends a name that went through [`clean_name`].
 pub(super) fn clean(out: &mut Vec<u8>, name: &[u8]) {
-    write(out, name, is_separator, |out, at| out.extend_from_slice(&[b'\\', name[at]]));
+    write(out, name, SEPARATOR, |out, at| out.extend_from_slice(&[b'\\', name[at]]));
 }
 
 /// Appends text, to stand between double quotes.
 pub(super) fn text(out: &mut Vec<u8>, text: &str) {
     let text = cut(text, MAX_TEXT_BYTES).as_bytes();
-    let is_special = |byte: u8| is_control(byte) || byte == b'"' || byte == b'\\';
-    write(out, text, is_special, |out, at| match text[at] {
+    write(out, text, IN_TEXT, |out, at| match text[at] {
         byte @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
         _ => out.push(b' '),
     });
 }
 
-/// Copies runs of harmless bytes whole, and hands the place of every other byte to `special`.
-fn write(
-    out: &mut Vec<u8>,
-    bytes: &[u8],
-    is_special: impl Fn(u8) -> bool,
-    special: impl Fn(&mut Vec<u8>, usize),
-) {
+/// Copies runs of harmless bytes whole, and hands the place of every byte of these kinds to `special`.
+#[inline]
+fn write(out: &mut Vec<u8>, bytes: &[u8], kinds: u8, special: impl Fn(&mut Vec<u8>, usize)) {
+    // Nearly every name and text is harmless as a whole: told by one pass without a branch.
+    if bytes.iter().fold(0, |all, byte| all | KINDS[usize::from(*byte)]) & kinds == 0 {
+        out.extend_from_slice(bytes);
+    } else {
+        write_pieces(out, bytes, kinds, special);
+    }
+}
+
+#[cold]
+fn write_pieces(out: &mut Vec<u8>, bytes: &[u8], kinds: u8, special: impl Fn(&mut Vec<u8>, usize)) {
     let mut copied = 0;
     for (at, &byte) in bytes.iter().enumerate() {
-        if is_special(byte) {
+        if is(byte, kinds) {
             out.extend_from_slice(&bytes[copied..at]);
             special(out, at);
             copied = at + 1;
@@ -65,26 +73,39 @@ fn write(
 fn name_byte(out: &mut Vec<u8>, name: &[u8], at: usize) {
     match name[at] {
         b'%' if !is_percent_encoded(name, at) => out.push(b'%'),
-        byte if is_separator(byte) => out.extend_from_slice(&[b'\\', byte]),
+        byte if is(byte, SEPARATOR) => out.extend_from_slice(&[b'\\', byte]),
         byte => percent(out, byte),
     }
 }
 
-fn is_separator(byte: u8) -> bool {
-    matches!(byte, b',' | b' ' | b'=')
-}
+/// What separates names: escaped with a backslash.
+const SEPARATOR: u8 = 1;
+/// What cannot be said in a name. `%` is among them because it may need encoding itself.
+const UNSPEAKABLE: u8 = 2;
+/// What cannot stand in text as it is.
+const IN_TEXT: u8 = 4;
+/// What cannot stand in a name as it is.
+const IN_NAME: u8 = SEPARATOR | UNSPEAKABLE;
 
-fn is_control(byte: u8) -> bool {
-    byte < 0x20 || byte == 0x7f
-}
+/// Of which of these kinds each byte is.
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < kinds.len() {
+        kinds[byte] = match byte as u8 {
+            b',' | b' ' | b'=' => SEPARATOR,
+            ..=0x1f | 0x7f | b'\\' => UNSPEAKABLE | IN_TEXT,
+            b'%' => UNSPEAKABLE,
+            b'"' => IN_TEXT,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    kinds
+};
 
-/// `%` is among them because it may need encoding itself.
-fn is_unspeakable(byte: u8) -> bool {
-    is_control(byte) || byte == b'\\' || byte == b'%'
-}
-
-fn is_special_in_name(byte: u8) -> bool {
-    is_separator(byte) || is_unspeakable(byte)
+fn is(byte: u8, kinds: u8) -> bool {
+    KINDS[usize::from(byte)] & kinds != 0
 }
 
 /// Whether the `%` at this place could be taken for one that this module wrote.
