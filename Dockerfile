@@ -4,12 +4,12 @@ FROM rust:1.95-slim-trixie AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked && install -d -o 65532 -g 65532 -m 0750 /out/var/lib/rgwlens && \
-    install -D target/release/rgwlens /out/usr/bin/rgwlens
+RUN cargo build --release --locked
 
 FROM debian:trixie-slim
-RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
-COPY --from=build /out /
+RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/* && \
+    install -d -o 65532 -g 65532 -m 0750 /var/lib/rgwlens
+COPY --from=build /src/target/release/rgwlens /usr/bin/rgwlens
 COPY examples/container.toml /etc/rgwlens/rgwlens.toml
 USER 65532:65532
 EXPOSE 9102

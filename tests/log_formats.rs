@@ -343,7 +343,7 @@ proptest! {
         };
         let value = |name: &str| &logged.iter().find(|logged| logged.variable == name).unwrap().value;
         let number = |name: &str| std::str::from_utf8(value(name)).unwrap().replace('.', "").parse::<u64>().unwrap();
-        let plain = |value: &[u8]| unescape(value, escape, &mut Vec::new()).to_vec();
+        let plain = |value: &[u8]| unescape(value, Some(escape), &mut Vec::new()).to_vec();
         let present = |name: &str| Some(value(name).clone()).filter(|value| !value.is_empty() && value != b"-");
         prop_assert_eq!(record.time_ms as u64, number("msec"));
         prop_assert_eq!(u64::from(record.status), number("status"));

@@ -404,6 +404,9 @@ fn a_round_is_seen_from_outside_from_inside_and_by_prometheus() {
     // One round by hand, before anything follows the log.
     let by_hand: Json = serde_json::from_str(&site.succeed(&["probe", "--json"])).unwrap();
     assert_eq!(by_hand[0]["ok"], true, "{by_hand}");
+    let connected =
+        by_hand[0]["tasks"].as_array().unwrap().iter().filter(|t| t["phases"]["connect_ms"].is_number());
+    assert_eq!(connected.count(), 1, "one connection for all of it: {by_hand}");
     // 8 tasks, the 15 more objects that are put, and each deleted.
     let requests = 8 + 15 + 15;
     assert_eq!(support::site::count_lines(&[&site.log()]), requests);

@@ -221,6 +221,9 @@ pub struct ReplayArgs {
     /// Tag cluster [default: the configuration's]
     #[arg(long, value_name = "NAME")]
     pub cluster: Option<String>,
+    /// Threads that parse and count, 0 for one each processor; what comes out is the same
+    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    pub jobs: usize,
     /// How lines are written and what they mean.
     #[command(flatten)]
     pub format: FormatArgs,
@@ -331,6 +334,9 @@ pub struct ReportArgs {
     /// How many buckets to list
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub top: usize,
+    /// Threads that parse and count files, 0 for one each processor; what comes out is the same
+    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    pub jobs: usize,
     /// How lines are written and what they mean.
     #[command(flatten)]
     pub format: FormatArgs,

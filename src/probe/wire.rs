@@ -129,7 +129,12 @@ impl<'a> Wire<'a> {
             self.open.take_if(|open| open.authority == authority && !self.fresh && !open.sender.is_closed());
         let started = Instant::now();
         if let Some(mut connection) = reused {
-            match connection.sender.send_request(request.clone()).await {
+            // What moves the connection's bytes may not have seen the end of the last answer yet.
+            let sent = match connection.sender.ready().await {
+                Ok(()) => connection.sender.send_request(request.clone()).await,
+                Err(error) => Err(error),
+            };
+            match sent {
                 Ok(response) => {
                     phases.first_byte = Some(started.elapsed());
                     return self.finish(connection, response, body, phases).await;

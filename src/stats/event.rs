@@ -148,6 +148,30 @@ enum Kind {
 /// stays bounded.
 const PROBE_REQUESTS: usize = 1_000;
 
+impl Kind {
+    /// Why an event was kept.
+    fn of(event: &Event) -> Self {
+        match (event.slow, event.status) {
+            _ if event.class == Class::Probe => Self::Probe,
+            (true, _) => Self::Slow,
+            (false, 500..) => Self::Error5xx,
+            (false, 499) => Self::Sampled,
+            (false, 400..) => Self::Error4xx,
+            _ => Self::Sampled,
+        }
+    }
+
+    fn cap(self, settings: &EventSettings) -> usize {
+        match self {
+            Self::Slow => settings.slow,
+            Self::Error5xx => settings.errors_5xx,
+            Self::Error4xx => settings.errors_4xx,
+            Self::Sampled => settings.sampled,
+            Self::Probe => PROBE_REQUESTS,
+        }
+    }
+}
+
 /// Keeps the first requests of each kind in a window, in the order of the log.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EventTally {
@@ -172,10 +196,7 @@ impl EventTally {
                 Outcome::Ok | Outcome::Aborted => Kind::Sampled,
             }
         };
-        let caps =
-            [settings.slow, settings.errors_5xx, settings.errors_4xx, settings.sampled, PROBE_REQUESTS];
-        let cap = caps[kind as usize];
-        if self.kept[kind as usize] >= cap {
+        if self.kept[kind as usize] >= kind.cap(settings) {
             return;
         }
         if matches!(kind, Kind::Sampled) && !is_sampled(request, settings.sample) {
@@ -193,16 +214,20 @@ impl EventTally {
     /// Goes on where a window left off that was restored from the store.
     pub(super) fn resume(&mut self, events: &[Event], settings: &EventSettings) {
         for event in events {
-            let kind = match (event.slow, event.status) {
-                _ if event.class == Class::Probe => Kind::Probe,
-                (true, _) => Kind::Slow,
-                (false, 500..) => Kind::Error5xx,
-                (false, 499) => Kind::Sampled,
-                (false, 400..) => Kind::Error4xx,
-                _ => Kind::Sampled,
-            };
+            let kind = Kind::of(event);
             self.kept[kind as usize] += usize::from(settings.enabled || matches!(kind, Kind::Probe));
         }
+    }
+
+    /// Leaves of later events those that the caps allow beside the ones that were kept before.
+    pub(super) fn admit(&mut self, later: &mut Vec<Event>, settings: &EventSettings) {
+        later.retain(|event| {
+            let kind = Kind::of(event);
+            let kept = &mut self.kept[kind as usize];
+            let has_room = *kept < kind.cap(settings);
+            *kept += usize::from(has_room);
+            has_room
+        });
     }
 
     pub(super) fn is_empty(&self) -> bool {

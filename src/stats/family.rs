@@ -3,7 +3,7 @@
 use std::{cell::Cell, collections::BTreeMap};
 
 use super::{
-    Contents, Fragment, OpenWindow, Part, PartId, WindowKind,
+    Contents, EventSettings, Fragment, OpenWindow, Part, PartId, WindowKind,
     closed::Closed,
     lengths::Lengths,
     tally::{Context, Tally},
@@ -450,6 +450,24 @@ impl<T: Tally> Window<T> {
         let (packed, highest) = limit(std::mem::take(&mut self.packed));
         self.packed = packed;
         self.highest_candidate = highest.unwrap_or(u64::MAX).min(self.highest_candidate);
+    }
+
+    /// Adds what was counted apart of later lines.
+    pub(super) fn absorb(
+        &mut self,
+        mut contents: Contents,
+        events: &EventSettings,
+        names: usize,
+        limit: impl Fn(Contents) -> Limited,
+    ) {
+        if !self.tally.is_empty() {
+            self.packed.merge(self.tally.pack());
+        }
+        self.tally.admit(&mut contents, events);
+        self.packed.merge(contents);
+        if self.packed.names.len() > names {
+            self.pack(limit);
+        }
     }
 
     fn limit_stored(&mut self, limit: impl Fn(Contents) -> Limited) {

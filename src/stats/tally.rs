@@ -47,6 +47,8 @@ pub(super) trait Tally: Default {
     fn is_full(&self, names: usize) -> bool;
     /// Goes on with a window of which this much was packed before a restart.
     fn resume(&mut self, packed: &Contents, context: &Context<'_>);
+    /// Takes from contents that were counted apart what there is no room for beside what was counted before.
+    fn admit(&mut self, later: &mut Contents, events: &EventSettings);
     /// What it counts from here on is another window's. Only after [`pack`](Self::pack).
     fn reuse(&mut self);
 }
@@ -392,6 +394,10 @@ impl Tally for NodeTally {
         self.events.resume(events, context.events);
     }
 
+    fn admit(&mut self, later: &mut Contents, events: &EventSettings) {
+        self.events.admit(&mut later.events, events);
+    }
+
     fn reuse(&mut self) {
         self.events = EventTally::default();
     }
@@ -600,6 +606,8 @@ impl Tally for BucketTally {
     }
 
     fn resume(&mut self, _packed: &Contents, _context: &Context<'_>) {}
+
+    fn admit(&mut self, _later: &mut Contents, _events: &EventSettings) {}
 
     fn reuse(&mut self) {}
 }

@@ -1,7 +1,7 @@
 //! The windows of one stream: where lines go, and when what they added up to is final.
 
 use super::{
-    Admission, Contents, Fragment, OpenWindow, Part, Request, Settings, WindowKind,
+    Admission, Contents, Fragment, OpenWindow, Part, Piece, Request, Settings, WindowKind,
     family::{Family, FamilyState, Place},
     tally::{BucketTally, Context, NodeTally, Tally as _},
 };
@@ -9,13 +9,13 @@ use crate::point::TimestampMs;
 
 /// A line this far ahead of the wall clock does not move the watermark, and a wall clock this far behind the watermark
 /// takes it back, ms.
-const CLOCK_SKEW_MS: i64 = 300_000;
+pub(super) const CLOCK_SKEW_MS: i64 = 300_000;
 
 /// Without a wall clock (replay), so many lines in a row have to agree on a jump of more than [`CLOCK_SKEW_MS`].
 const JUMP_LINES: u32 = 100;
 
 /// The times an output can say: nanoseconds in 64 bits. A clock beyond them counts at their edge.
-const TIMES_MS: (TimestampMs, TimestampMs) = (-9_200_000_000_000, 9_200_000_000_000);
+pub(super) const TIMES_MS: (TimestampMs, TimestampMs) = (-9_200_000_000_000, 9_200_000_000_000);
 
 /// How many lines a stream ever had, and what became of them. Conservation: `lines = counted + rejected + expired`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -177,6 +177,61 @@ impl Windows {
     /// A line that is about no request: it is none of the stream's lines, and only known by how many there were.
     pub fn skip(&mut self) {
         self.totals.skipped += 1;
+    }
+
+    /// Takes up a stretch of the log that was counted apart, with the same outcome as line by line. Gives it back, and
+    /// nothing has changed, if it has to be counted line by line after all. Only where files are read from their beginning.
+    pub fn absorb(&mut self, piece: Piece) -> Result<(), Piece> {
+        if self.instance.is_some() || !self.can_absorb(&piece) {
+            return Err(piece);
+        }
+        for (reason, lines) in piece.leading {
+            self.totals.lines += lines;
+            self.totals.rejected += lines;
+            self.pend(reason, lines);
+            self.book_pending();
+        }
+        self.totals.skipped += piece.skipped;
+        let Some(times) = piece.times else { return Ok(()) };
+        if self.first_ms.is_none() {
+            self.begin(times.first_ms);
+        }
+        self.totals.lines += piece.counted + piece.rejected;
+        self.totals.counted += piece.counted;
+        self.totals.rejected += piece.rejected;
+        for (start_ms, contents) in piece.node {
+            let window = self.node.window(start_ms, Place::OnTime, self.watermark_ms);
+            window.absorb(contents, &self.settings.events, usize::MAX, |contents| (contents, None));
+        }
+        let (admission, windows) = (&self.admission, self.settings.windows);
+        for (start_ms, contents) in piece.bucket {
+            let limit = |contents| admission.limit_candidates(contents, windows.settled_before(start_ms));
+            let window = self.bucket.window(start_ms, Place::OnTime, self.watermark_ms);
+            window.absorb(contents, &self.settings.events, admission.names(), limit);
+        }
+        // Rejected lines at the very beginning wait for the first line that is counted.
+        self.last_ms = Some(times.first_ms);
+        if !self.pending.is_empty() {
+            self.book_pending();
+        }
+        self.last_ms = Some(times.last_ms);
+        self.jump = None;
+        for time_ms in times.crossings.into_iter().chain([times.latest_ms]) {
+            if self.watermark_ms.is_none_or(|watermark| time_ms > watermark) {
+                self.move_to(time_ms);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether none of the lines is late or far ahead, whatever came before them.
+    fn can_absorb(&self, piece: &Piece) -> bool {
+        let (Some(times), Some(watermark)) = (&piece.times, self.watermark_ms) else { return true };
+        let on_time =
+            |start_ms: TimestampMs, place: Place| place == Place::OnTime && start_ms >= self.floor_ms;
+        times.first_ms <= watermark + CLOCK_SKEW_MS
+            && piece.node.iter().all(|(start, _)| on_time(*start, self.node.place(*start, false)))
+            && piece.bucket.iter().all(|(start, _)| on_time(*start, self.bucket.place(*start, false)))
     }
 
     /// The source has nothing more for now, and `now_ms` was the clock before it was asked.

@@ -5,8 +5,8 @@ mod points;
 
 use rgwlens::access_log::{
     Asked, Classifier, ClassifierSettings, GatewayLog, GatewayParser, HealthSettings, LineParser, LogFormat,
-    Parsed, nginx_conf, parse_msec, parse_time_iso8601, parse_time_local, redacted_uri, unescape,
-    valid_bucket,
+    MarkKey, Parsed, ProbeSettings, nginx_conf, parse_msec, parse_time_iso8601, parse_time_local,
+    redacted_uri, unescape, valid_bucket,
 };
 use rgwlens::follow::Position;
 use rgwlens::pipeline::InputReader;
@@ -186,6 +186,7 @@ fn request(data: &[u8]) {
         dns_names: names(),
         website_dns_names: vec!["web.example.com".to_owned()],
         health: HealthSettings::default(),
+        probe: ProbeSettings { key: Some(MarkKey::new(b"key")), addresses: names() },
         ..ClassifierSettings::default()
     };
     for settings in [ClassifierSettings::default(), settings] {

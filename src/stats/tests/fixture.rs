@@ -52,6 +52,11 @@ impl Line {
     }
 
     pub(super) fn record(&self, windows: &mut Windows, now_ms: Option<TimestampMs>) {
+        self.measure(|request, line| windows.record(request, line, now_ms));
+    }
+
+    /// Hands the request over, with its line.
+    pub(super) fn measure(&self, each: impl FnOnce(&Request<'_>, &[u8])) {
         let record = Record {
             time_ms: self.time_ms,
             method: b"GET",
@@ -74,7 +79,7 @@ impl Line {
         };
         let mut label = Vec::new();
         let request = Request::new(&record, &what, &SlowSettings::default(), &mut label);
-        windows.record(&request, format!("{} {}", self.time_ms, self.bucket).as_bytes(), now_ms);
+        each(&request, format!("{} {}", self.time_ms, self.bucket).as_bytes());
     }
 }
 

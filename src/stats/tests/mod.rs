@@ -7,4 +7,5 @@ mod codec;
 mod fixture;
 mod measurements;
 mod model;
+mod piece;
 mod replay;
