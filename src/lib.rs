@@ -11,6 +11,8 @@
 //! * [`influx`]: points as line protocol (pure), and with the feature `cli` the writers that send it.
 //! * [`follow`]: log files, their rotations and their compressed past, as one stream of lines. Blocking I/O.
 //! * `store` (feature `store`): the SQLite database whose one transaction moves everything that has to move together.
+//! * `metrics` (feature `cli`): the text that Prometheus reads, and its server.
+//! * `probe` (feature `cli`): rounds of S3 requests from outside, as a user makes them.
 //! * [`pipeline`]: the loop that `run` and `replay` share.
 //! * `daemon`, `replay`, `check`, `demo`, `config`, `cli` (feature `cli`): the wiring and the edges.
 //!
@@ -31,8 +33,12 @@ pub mod daemon;
 pub mod demo;
 pub mod follow;
 pub mod influx;
+#[cfg(feature = "cli")]
+pub mod metrics;
 pub mod pipeline;
 pub mod point;
+#[cfg(feature = "cli")]
+pub mod probe;
 #[cfg(feature = "cli")]
 pub mod replay;
 pub mod report;

@@ -221,6 +221,7 @@ impl Measurer {
             status: record.status,
             remote_addr: record.remote_addr,
             user_agent: record.user_agent,
+            time_ms: record.time_ms,
             has_copy_source: record.has_copy_source,
             has_copy_from: record.has_copy_from,
             destination: record.destination.map(|to| unescape(to, record.escape, &mut self.destination)),

@@ -259,6 +259,10 @@ fn secrets_never_reach_an_error() {
         "[[output]]\nkind = \"victoriametrics\"\nurl = \"https://h\"\npassword = \"hunter2\"",
         "[[output]]\nkind = \"influxdb2\"\nurl = \"https://h\"\ntoken_file = \"hunter2\"",
         "output = \"https://me:hunter2@h\"",
+        "[probe]\nsecret_key = \"\\u0007hunter2\"",
+        "[probe]\nsecret_key_file = \"hunter2\"",
+        "[probe]\nmark_key = \"hunter2\"\nmark_key_file = \"/p\"",
+        "[[probe.endpoint]]\nurl = \"https://me:hunter2@h\"",
         "[output]\ntoken = \"hunter2\"",
     ] {
         let error = Config::from_toml(text).expect_err(text);
@@ -266,6 +270,61 @@ fn secrets_never_reach_an_error() {
             assert!(!shown.contains("hunter2"), "{shown}");
         }
     }
+}
+
+/// A probe in a container, as others are started.
+#[test]
+fn variables_of_other_probes_count_where_nothing_else_is_said() {
+    let load = |text: &str, variables: &[(&str, &str)]| {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("rgwlens.toml");
+        fs::write(&file, text).unwrap();
+        Config::load_with(Some(&file), environment(variables)).unwrap()
+    };
+    let all = [
+        ("CLUSTER_ENDPOINT", "s3.example.com:7480"),
+        ("ACCESS_KEY", "access"),
+        ("SECRET_ACCESS_KEY", "hunter2"),
+        ("LOG_LEVEL", "WARNING"),
+        ("RGWLENS_PROBE__ENABLED", "true"),
+    ];
+    let config = load("", &all);
+    let settings = config.probe.settings.as_ref().expect("an endpoint");
+    let [endpoint] = &settings.endpoints[..] else { panic!("{settings:?}") };
+    assert_eq!((&*endpoint.name, &*endpoint.url), ("main", "http://s3.example.com:7480"));
+    assert_eq!(settings.access_key.read().unwrap(), "access");
+    assert_eq!(settings.secret_key.read().unwrap(), "hunter2");
+    assert!(config.probe.enabled && config.log_level == LogLevel::Warn);
+    assert!(!format!("{config:?}").contains("hunter2"));
+    // What is written wins; a common name alone means nothing.
+    let written =
+        "log_level = \"debug\"\n[probe]\naccess_key = \"own\"\n[[probe.endpoint]]\nurl = \"https://h\"";
+    let config = load(written, &all);
+    let settings = config.probe.settings.as_ref().expect("an endpoint");
+    assert_eq!(
+        (&*settings.endpoints[0].url, settings.access_key.read().unwrap()),
+        ("https://h", "own".into())
+    );
+    assert_eq!(config.log_level, LogLevel::Debug);
+    let config = load("", &all[1..4]);
+    assert!(config.probe.settings.is_none() && config.log_level == LogLevel::Info);
+    let one = [("RGWLENS_PROBE__ENDPOINT__0__URL", "https://h"), all[1], all[2]];
+    assert_eq!(load("", &one).probe.settings.expect("an endpoint").endpoints[0].url, "https://h");
+}
+
+/// What the container image is configured as.
+#[test]
+fn the_container_has_a_configuration_that_needs_three_variables() {
+    let text = include_str!("../examples/container.toml");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("rgwlens.toml");
+    fs::write(&file, text).unwrap();
+    let variables = [("CLUSTER_ENDPOINT", "http://h"), ("ACCESS_KEY", "a"), ("SECRET_ACCESS_KEY", "b")];
+    let config = Config::load_with(Some(&file), environment(&variables)).unwrap();
+    assert!(config.logs.is_empty() && config.probe.enabled && config.metrics.enabled);
+    assert_eq!(config.metrics.listen.to_string(), "0.0.0.0:9102");
+    let without = Config::load_with(Some(&file), []).unwrap_err();
+    assert!(without.to_string().contains("probe.enabled"), "{without}");
 }
 
 #[test]
@@ -294,7 +353,7 @@ proptest! {
     /// Whatever is written where, it is used or reported under its key.
     #[test]
     fn any_value_of_any_key_is_used_or_reported(
-        at in 0..80usize,
+        at in 0..1_000usize,
         value in r#"0|[1-9][0-9]{0,17}|-5|[0-9]\.5|nan|true|\[\]|\["a", "b"\]|\{\}|"[ -!#-\[\]-~]{0,24}"|"[0-9]{1,20}(ms|s|m|h|d|w|B|KiB|TiB)""#,
     ) {
         let mut section = "";
@@ -310,8 +369,10 @@ proptest! {
         if let Err(error) = Config::from_toml(&format!("{section}\n{key} = {value}")) {
             prop_assert!(!error.problems().is_empty(), "{error}");
             let shown = error.problems().iter().map(|problem| &*problem.key).collect::<Vec<_>>().join(" ");
-            let output = section == "[[output]]";
-            prop_assert!(output || shown.contains(key) || shown.contains("windows.bucket"), "{error}");
+            // Where something else has to be written too, and where two keys have to fit together.
+            let incomplete = matches!(section, "[[output]]" | "[[probe.endpoint]]") || key == "enabled";
+            let together = ["windows.bucket", "probe.leftovers_after"].iter().any(|key| shown.contains(key));
+            prop_assert!(incomplete || together || shown.contains(key), "{error}");
         }
     }
 

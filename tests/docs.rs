@@ -7,7 +7,7 @@ use std::{
 };
 
 use rgwlens::{
-    access_log::{Class, ClassifierSettings, LogFormat, Protocol, Reject},
+    access_log::{Class, ClassifierSettings, LogFormat, ProbeSettings, Protocol, Reject},
     follow::{Lines, SKIP_REASONS},
     pipeline::Counter,
     point::{PointWriter, Tags, TimestampNs},
@@ -115,6 +115,10 @@ impl PointWriter for Written {
     fn end(&mut self, _time: TimestampNs) {}
 }
 
+/// A round of the probe, as in a query of the page, and the user agent of a request of it.
+const ROUND: &str = "6a01f2c0-0123456789abcdef";
+const PROBE: &str = "rgwlens-probe/6a01f2c0-0123456789abcdef put -";
+
 /// Lines that have everything, in the format `rgwlens`, at this time: at least one for each thing that can be said.
 fn lines(seconds: i64) -> String {
     let line = |status: &str, time: &str, request: &str| {
@@ -129,7 +133,8 @@ fn lines(seconds: i64) -> String {
     let slow = line("200", "1.500", "GET /bucket/key HTTP/1.1");
     let refused = line("403", "0.001", "GET /elsewhere/key?X-Amz-Signature=0 HTTP/1.1");
     let list = line("500", "0.004", "GET / HTTP/1.1");
-    [upload, download, slow, refused, list, "not a line of this format\n".to_owned()].concat()
+    let probe = line("200", "0.007", "PUT /rgwlens-probe-1/key HTTP/1.1").replace("curl/8", PROBE);
+    [upload, download, slow, refused, list, probe, "not a line of this format\n".to_owned()].concat()
 }
 
 /// What these lines become.
@@ -138,9 +143,11 @@ fn parts(seconds: i64) -> Vec<Part> {
         Settings { events: EventSettings { sample: 1.0, ..EventSettings::default() }, ..Settings::default() };
     let windows = Windows::replay(settings.clone(), Admission::new(settings.admission.clone(), 1));
     let format = LogFormat::named("rgwlens").unwrap();
-    let mut counter = Counter::new(format, ClassifierSettings::default(), settings.slow, windows);
+    let probe = ProbeSettings { key: None, addresses: vec!["192.0.2.1".into()] };
+    let classifier = ClassifierSettings { probe, ..ClassifierSettings::default() };
+    let mut counter = Counter::new(format, classifier, settings.slow, windows);
     counter.count(Lines { bytes: lines(seconds).as_bytes(), now_ms: None });
-    assert_eq!(counter.windows.totals().counted, 5);
+    assert_eq!(counter.windows.totals().counted, 6);
     counter.windows.close_all()
 }
 
@@ -205,7 +212,7 @@ fn measurements_are_those_that_are_written() {
     let windows: BTreeMap<&str, &str> = rows(&sections["In short"], "Measurement")
         .iter()
         .map(|row| (code(row[0])[0], row[1]))
-        .filter(|(name, _)| *name != "rgwlens" && !name.starts_with("ceph_"))
+        .filter(|(name, _)| name.starts_with("rgw_"))
         .collect();
     let name = |kind: &WindowKind| match kind {
         WindowKind::Node => "node",
@@ -274,10 +281,83 @@ mod with_the_program {
         ceph::{self, Collector, IopsSettings, Question, Snapshot},
         config::Config,
         influx::{Client, line_protocol::Encoder, sender::Sender},
+        metrics::{Exposition, RequestMetrics},
         point::Point,
+        probe::{self, Failure, FailureKind, Observation, Phases, ProbeMetrics, Round, Task},
     };
 
     use super::{support::influx::InfluxDb, *};
+
+    /// A round in which everything happened that can be told.
+    fn probed() -> Round {
+        let took = Some(Duration::from_millis(5));
+        let failure =
+            Failure { kind: FailureKind::Http, code: Some("AccessDenied".into()), detail: "403".into() };
+        let observation = |failure: Option<Failure>| Observation {
+            task: Task::Put,
+            size: Some(512),
+            duration: Duration::from_millis(30),
+            phases: Phases { dns: took, connect: took, tls: took, first_byte: took, body: took },
+            requests: 1,
+            status: Some(200),
+            request_id: Some("tx1".into()),
+            failure,
+        };
+        Round {
+            endpoint: "main".into(),
+            id: ROUND.into(),
+            observations: vec![observation(None), observation(Some(failure))],
+            skipped: Vec::new(),
+            removed: 0,
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_the_probe_says_is_documented() {
+        let mut written = Written::default();
+        for point in probe::points(&probed(), 0) {
+            point.write(&Tags::default(), &mut written);
+        }
+        let text = read("docs/measurements.md");
+        let sections = sections(&text);
+        for (measurement, shape) in &written.shapes {
+            assert_eq!(
+                documented(&sections[measurement.as_str()]),
+                *shape,
+                "{measurement}: left is the page"
+            );
+        }
+        let row = |name: &str| {
+            let rows = rows(&sections["s3_probe"], "Tag");
+            let row = rows.iter().find(|row| row[0] == name).expect("a row");
+            code(row[1]).into_iter().map(str::to_owned).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(row("`task`"), Task::ALL.iter().map(|task| task.name().to_owned()).collect());
+        let outcomes = FailureKind::ALL.iter().map(|kind| kind.name()).chain(["ok"]).map(str::to_owned);
+        assert_eq!(row("`outcome`"), outcomes.collect());
+        // What `/metrics` has is on its own page.
+        let page = read("docs/probe.md");
+        let settings = Config::from_toml(
+            "[probe]\naccess_key = \"a\"\nsecret_key = \"b\"\n[[probe.endpoint]]\nurl = \"http://localhost\"",
+        );
+        let mut metrics = ProbeMetrics::new(&settings.unwrap().probe.settings.unwrap());
+        metrics.observe(&probed(), 1.0);
+        let mut requests = RequestMetrics::new(10);
+        parts(1_795_287_600).iter().for_each(|part| requests.add("access", part));
+        let mut exposition = Exposition::default();
+        metrics.write(&mut exposition);
+        requests.write(&[], &mut exposition);
+        let exposed = exposition.into_text()
+            + &read("src/daemon/exposed.rs").replace("\"rgwlens_", "\n# TYPE rgwlens_");
+        let mut families = 0;
+        for family in exposed.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+            let family = family.split([' ', '"']).next().unwrap();
+            assert!(page.contains(&format!("`{family}`")), "docs/probe.md does not have {family}");
+            families += 1;
+        }
+        assert!(families > 25, "{families}");
+    }
 
     /// What a cluster said once, as points of this time.
     fn ceph_points(state: &str, seconds: i64) -> Vec<Point> {
@@ -365,6 +445,9 @@ mod with_the_program {
         for part in parts(now - 1800) {
             write_points(&part, &Tags::default(), Some(&[]), &mut encoder);
         }
+        for point in probe::points(&probed(), (now - 1800) * 1_000_000_000) {
+            point.write(&Tags::default(), &mut encoder);
+        }
         // Two rounds: growth takes two.
         for ago in [1800, 1200] {
             for point in ceph_points("nautilus", now - ago) {
@@ -391,7 +474,7 @@ mod with_the_program {
             influx.rows("docs", &format!("SELECT sum(\"requests\") FROM \"{measurement}\""))[0][1].clone()
         };
         for measurement in ["rgw_node", "rgw_status", "rgw_bucket", "rgw_operation"] {
-            assert_eq!(total(measurement), 5, "{measurement}");
+            assert_eq!(total(measurement), 6, "{measurement}");
         }
     }
 }

@@ -12,13 +12,14 @@ mod input;
 pub mod nginx_conf;
 mod operation;
 mod parse;
+mod probe_mark;
 mod record;
 mod scan;
 mod time;
 
 pub use classify::{
-    Asked, Classified, Classifier, ClassifierSettings, HealthSettings, Release, Told, redacted_uri,
-    valid_bucket,
+    Asked, Classified, Classifier, ClassifierSettings, HealthSettings, ProbeSettings, Release, Told,
+    redacted_uri, valid_bucket,
 };
 pub use conf_lexer::{Position, SyntaxError};
 pub use escape::{Escape, unescape};
@@ -27,5 +28,6 @@ pub use gateway::{GatewayLog, GatewayParser, Parsed};
 pub use input::{InputFormat, InputParser};
 pub use operation::{Class, Operation, Protocol};
 pub use parse::{LineParser, Reject};
+pub use probe_mark::{MarkKey, ProbeMark};
 pub use record::Record;
 pub use time::{TimeError, parse_msec, parse_time_iso8601, parse_time_local};

@@ -69,6 +69,8 @@ names! {
         Other = "other",
         /// Not a request: TLS on a plain port, half lines, refused methods.
         Invalid = "invalid",
+        /// A request of rgwlens's own probe, recognised by its mark.
+        Probe = "probe",
     }
 }
 

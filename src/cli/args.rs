@@ -98,6 +98,8 @@ Examples:
     Explain(ExplainArgs),
     /// Check the configuration and its surroundings, and say how to mend them
     Check(CheckArgs),
+    /// Probe S3 from outside, one round, as a user would use it
+    Probe(ProbeArgs),
     /// Ask Ceph once, and show what it says
     Ceph(CephArgs),
     /// Show what is counted of requests that a real gateway answered; needs nothing
@@ -399,6 +401,25 @@ pub struct CheckArgs {
     pub json: bool,
 }
 
+/// `rgwlens probe`.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = "\
+Creates a bucket, puts, lists, gets, compares and deletes objects, and removes the bucket, at every [[probe.endpoint]] \
+at once. Prints line protocol; what failed is said on standard error. Nothing stays behind, and nothing is deleted that \
+is not a probe's. The daemon does the same every two minutes with `probe.enabled = true`.
+
+Examples:
+  rgwlens probe
+  rgwlens probe --json | jq '.[].tasks[] | {task, outcome, duration_ms}'
+  CLUSTER_ENDPOINT=http://127.0.0.1:7480 ACCESS_KEY=a SECRET_ACCESS_KEY=b rgwlens probe
+
+Exit code 1 if any task failed.")]
+pub struct ProbeArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `rgwlens demo`.
 #[derive(Clone, Debug, ClapArgs)]
 #[command(after_help = "\
@@ -561,6 +582,8 @@ mod tests {
         assert_eq!((args.nginx_conf, args.json), (Some("n.conf".into()), true));
         let Command::Demo(args) = parse("rgwlens demo --keep /tmp/d").command else { panic!() };
         assert_eq!(args.keep, Some("/tmp/d".into()));
+        let Command::Probe(args) = parse("rgwlens probe --json").command else { panic!() };
+        assert!(args.json);
         assert!(matches!(parse("rgwlens completions zsh").command, Command::Completions { .. }));
         assert!(matches!(parse("rgwlens man").command, Command::Man));
         refused("rgwlens statsu", ErrorKind::InvalidSubcommand);

@@ -83,8 +83,17 @@ pub(super) fn format(args: &FormatArgs, log: Option<&LogConfig>) -> anyhow::Resu
 }
 
 /// What the gateway is configured as: by the options, else by the configuration.
-pub(super) fn classifier(args: &FormatArgs, config: &Config) -> ClassifierSettings {
-    let mut settings = config.classifier.clone();
+pub(super) fn classifier(args: &FormatArgs, config: &Config) -> anyhow::Result<ClassifierSettings> {
+    let settings = config.classifier().context("cannot read `probe.mark_key_file`")?;
+    Ok(with_options(args, settings))
+}
+
+/// The same for somebody who only looks, and may not be able to read secrets: requests of probes are users' then.
+pub(super) fn classifier_for_a_look(args: &FormatArgs, config: &Config) -> ClassifierSettings {
+    with_options(args, config.classifier().unwrap_or_else(|_| config.classifier.clone()))
+}
+
+fn with_options(args: &FormatArgs, mut settings: ClassifierSettings) -> ClassifierSettings {
     if !args.dns_names.is_empty() {
         settings.dns_names.clone_from(&args.dns_names);
     }

@@ -23,7 +23,7 @@ use crate::{
 pub(super) fn run(global: &GlobalArgs, args: &ExplainArgs) -> anyhow::Result<u8> {
     let config = context::load(global)?;
     let format = context::format(&args.format, context::log_of(&config, None))?;
-    let mut reader = InputReader::new(format, context::classifier(&args.format, &config));
+    let mut reader = InputReader::new(format, context::classifier_for_a_look(&args.format, &config));
     let input: Box<dyn BufRead> = if args.file == Path::new("-") {
         Box::new(io::stdin().lock())
     } else {

@@ -7,6 +7,7 @@ mod context;
 mod demo;
 mod explain;
 mod json;
+mod probe;
 mod progress;
 mod quarantine;
 mod replay;
@@ -62,6 +63,7 @@ fn dispatch(args: &Args) -> anyhow::Result<u8> {
         Command::Status(status) => status::run(&args.global, status),
         Command::Explain(explain) => explain::run(&args.global, explain),
         Command::Check(check) => check::run(&args.global, check),
+        Command::Probe(probe) => probe::run(&args.global, probe),
         Command::Ceph(ceph) => ceph::run(&args.global, *ceph),
         Command::Demo(demo) => demo::run(&args.global, demo),
         Command::Completions { shell } => {

@@ -62,7 +62,7 @@ fn input(config: &Config, args: &ReplayArgs) -> anyhow::Result<Input> {
     Ok(Input {
         files: args.files.clone(),
         format: context::format(&args.format, log)?,
-        classifier: context::classifier(&args.format, config),
+        classifier: context::classifier(&args.format, config)?,
         settings: log.map_or_else(|| config.settings.clone(), |log| config.settings_of(log)),
         stream: Stream { name: name.to_owned(), tags },
         max_line: log.map_or(1 << 20, |log| log.max_line),

@@ -1,6 +1,6 @@
 //! Settings that are one of a few words, the same words in the file and on the command line.
 
-use crate::access_log::Release;
+use crate::{access_log::Release, probe::Style};
 
 /// One of a few words.
 pub trait Choice: Copy + PartialEq + 'static {
@@ -75,6 +75,10 @@ impl Choice for Release {
         ("squid", Self::Squid),
         ("tentacle", Self::Tentacle),
     ];
+}
+
+impl Choice for Style {
+    const ALL: &'static [(&'static str, Self)] = &[("path", Self::Path), ("virtual-host", Self::VirtualHost)];
 }
 
 /// What an output is: which of its keys mean something.

@@ -12,6 +12,7 @@ mod choice;
 mod drift_tests;
 mod leaf;
 mod outputs;
+mod probe;
 mod problem;
 mod tags;
 mod tree;
@@ -29,11 +30,12 @@ use std::{
 };
 
 pub use choice::{Choice, LogLevel, StartAt};
+pub use probe::{MetricsConfig, ProbeConfig};
 pub use problem::{ConfigError, Problem};
 pub use units::{parse_duration, parse_size, show_duration, show_size};
 
 use crate::{
-    access_log::{ClassifierSettings, GatewayLog},
+    access_log::{ClassifierSettings, GatewayLog, MarkKey},
     influx::Target,
     point::Tags,
     stats::Settings,
@@ -60,10 +62,14 @@ pub struct Config {
     pub store: StoreConfig,
     /// The logs to follow, names and paths unique: at least one, unless there is something else to do.
     pub logs: Vec<LogConfig>,
-    /// What the gateway is configured as, and what is a health check.
+    /// What the gateway is configured as, and what is a health check; without secrets: see [`Config::classifier`].
     pub classifier: ClassifierSettings,
     /// Windows, slowness, buckets, events. Its lateness is that of a log without its own: see [`Config::settings_of`].
     pub settings: Settings,
+    /// What is probed from outside, and how requests of probes are known in the logs.
+    pub probe: ProbeConfig,
+    /// Where Prometheus may ask.
+    pub metrics: MetricsConfig,
     /// Whether and how Ceph is asked.
     pub ceph: CephConfig,
     /// Where points go, names unique. None is fine: the store is enough.
@@ -181,6 +187,18 @@ impl Config {
         Tags::new(self.tags.iter().chain([("cluster", &*self.cluster), ("node", &*self.node)]))
     }
 
+    /// What the gateway is configured as, with the secret by which requests of probes are known: it is read now.
+    ///
+    /// # Errors
+    /// The secret cannot be read.
+    pub fn classifier(&self) -> std::io::Result<ClassifierSettings> {
+        let mut settings = self.classifier.clone();
+        if let Some(key) = self.probe.mark_key.as_ref().filter(|_| self.probe.separate) {
+            settings.probe.key = Some(MarkKey::new(key.read()?.as_bytes()));
+        }
+        Ok(settings)
+    }
+
     /// The constant tags of points about the cluster, whoever asks it.
     pub fn cluster_tags(&self) -> Tags {
         Tags::new(self.tags.iter().chain([("cluster", &*self.cluster)]))
@@ -233,6 +251,7 @@ impl Written<'_> {
             private: self.private,
             file: self.file,
             credentials: credentials.map_or(outputs::CREDENTIALS, |(_, directory)| directory.as_str()),
+            probe: probe::Variables::of(&environment),
         };
         let config = validate::validate(written, &tree, &surroundings, &mut problems);
         if problems.is_empty() {

@@ -38,7 +38,9 @@ impl Checks<'_> {
         let targets: Vec<_> = written
             .into_iter()
             .enumerate()
-            .map(|(index, output)| Output { prefix: format!("output[{index}]"), around }.target(self, output))
+            .map(|(index, output)| {
+                Section { prefix: format!("output[{index}]"), around }.target(self, output)
+            })
             .collect();
         let why = "each has its own place in what is sent; give this one another name";
         self.unique("output", "name", targets.iter().map(|target| &target.name), why);
@@ -46,14 +48,14 @@ impl Checks<'_> {
     }
 }
 
-/// One `[[output]]`.
-struct Output<'a> {
-    prefix: String,
-    around: &'a Surroundings<'a>,
+/// A section with secrets in it: an `[[output]]`, say.
+pub(super) struct Section<'a> {
+    pub(super) prefix: String,
+    pub(super) around: &'a Surroundings<'a>,
 }
 
-impl Output<'_> {
-    fn key(&self, field: &str) -> String {
+impl Section<'_> {
+    pub(super) fn key(&self, field: &str) -> String {
         format!("{}.{field}", self.prefix)
     }
 
@@ -127,7 +129,7 @@ impl Output<'_> {
     }
 
     /// A secret from its file, or from the configuration if nobody else can read that.
-    fn secret(
+    pub(super) fn secret(
         &self,
         checks: &mut Checks<'_>,
         field: &str,
@@ -156,7 +158,8 @@ impl Output<'_> {
         Some(Secret::Value(value))
     }
 
-    fn file(&self, checks: &mut Checks<'_>, field: &str, path: &str) -> PathBuf {
+    /// A file that systemd may have put among the credentials.
+    pub(super) fn file(&self, checks: &mut Checks<'_>, field: &str, path: &str) -> PathBuf {
         checks.path(&self.key(field), &path.replace("${CREDENTIALS_DIRECTORY}", self.around.credentials))
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::check::Checks;
-use crate::{ceph, point::Tags, stats::EventSettings};
+use crate::{ceph, point::Tags, probe, stats::EventSettings};
 
 /// Tags that we set ourselves.
 const OWN_TAGS: &[&str] = &[
@@ -60,7 +60,7 @@ fn is_identifier(key: &str) -> bool {
 }
 
 fn is_reserved(key: &str) -> bool {
-    [OWN_TAGS, OWN_FIELDS, EventSettings::FIELDS, ceph::TAGS, ceph::FIELDS]
+    [OWN_TAGS, OWN_FIELDS, EventSettings::FIELDS, ceph::TAGS, ceph::FIELDS, probe::TAGS, probe::FIELDS]
         .iter()
         .any(|names| names.contains(&key))
         || OWN_PREFIXES.iter().any(|prefix| key.starts_with(prefix))

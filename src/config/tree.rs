@@ -92,7 +92,7 @@ fn key_of(name: &str) -> Option<String> {
     }
     let mut key = String::new();
     // One level more than there is, so that whatever is too deep is still an unknown key.
-    for level in rest.splitn(4, "__") {
+    for level in rest.splitn(5, "__") {
         if is_index(level) {
             key += &format!("[{level}]");
         } else {
@@ -220,9 +220,11 @@ fn show(key: &str, value: &Value) -> Option<String> {
     let last = segments(key).into_iter().rev().find(|level| !is_index(level)).unwrap_or_default();
     let is_secret = match (last, &value.kind) {
         // A whole output in one text may be a URL with a password in it.
-        ("password" | "token" | "output", _) => true,
+        ("password" | "token" | "secret_key" | "mark_key" | "output", _) => true,
         // The secret itself instead of its file: an easy mistake.
-        ("password_file" | "token_file", ValueKind::String(path)) => !path.starts_with(['/', '$']),
+        ("password_file" | "token_file" | "secret_key_file" | "mark_key_file", ValueKind::String(path)) => {
+            !path.starts_with(['/', '$'])
+        }
         _ => false,
     };
     if is_secret && !matches!(value.kind, ValueKind::Table(_) | ValueKind::Nil) {

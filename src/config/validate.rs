@@ -6,12 +6,13 @@ use super::{
     Config, LogConfig, StoreConfig,
     check::{Checks, millis},
     leaf::Texts,
+    probe::Variables,
     problem::{Problem, suggest},
     tree::Tree,
     written,
 };
 use crate::{
-    access_log::{ClassifierSettings, GatewayLog, HealthSettings},
+    access_log::{ClassifierSettings, GatewayLog, HealthSettings, ProbeSettings},
     stats::{AdmissionSettings, EventSettings, Settings, SlowSettings, WindowSettings},
 };
 
@@ -31,6 +32,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) file: Option<&'a Path>,
     /// What `${CREDENTIALS_DIRECTORY}` means.
     pub(super) credentials: &'a str,
+    /// Variables of the environment that other probes of S3 have.
+    pub(super) probe: Variables<'a>,
 }
 
 /// Checks everything. The result is to be used only if no problem was added.
@@ -47,11 +50,21 @@ pub(super) fn validate(
         cluster: checks.tag_value("cluster", &written.cluster),
         node: checks.node(written.node.as_deref()),
         node_configured: written.node.is_some(),
-        log_level: checks.choice("log_level", &written.log_level),
+        log_level: checks.log_level(&written.log_level, &surroundings.probe),
         tags: checks.tags(&written.tags),
         store: checks.store(&written.store),
-        logs: checks.logs(&written.log, written.windows.lateness.0, written.ceph.enabled.0),
-        classifier: ClassifierSettings { health: checks.health(&written.health), ..checks.rgw(&written.rgw) },
+        logs: checks.logs(
+            &written.log,
+            written.windows.lateness.0,
+            written.ceph.enabled.0 || written.probe.enabled.0,
+        ),
+        classifier: ClassifierSettings {
+            health: checks.health(&written.health),
+            probe: checks.known_probes(&written.probe),
+            ..checks.rgw(&written.rgw)
+        },
+        probe: checks.probe(written.probe, surroundings),
+        metrics: checks.metrics(&written.metrics),
         settings: Settings {
             windows,
             slow: checks.slow(&written.slow),
@@ -95,7 +108,7 @@ impl Checks<'_> {
         if written.is_empty() && !else_to_do {
             self.wrong(
                 "log",
-                "there is nothing to do: no log is followed, and ceph.enabled is false; without this line it is /var/log/nginx/access.log",
+                "there is nothing to do: no log is followed, and neither ceph.enabled nor probe.enabled is true; without this line it is /var/log/nginx/access.log",
             );
         }
         let logs: Vec<_> = written
@@ -173,6 +186,7 @@ impl Checks<'_> {
             swift_auth_entry: self.path_segment("rgw.swift_auth_entry", &written.swift_auth_entry, ""),
             admin_entry: self.path_segment("rgw.admin_entry", &written.admin_entry, ""),
             health: HealthSettings::default(),
+            probe: ProbeSettings::default(),
         }
     }
 

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     access_log::{ClassifierSettings, HealthSettings},
     ceph::Settings,
+    probe::Style,
     stats::{AdmissionSettings, EventSettings, SlowSettings, WindowSettings},
 };
 
@@ -32,6 +33,8 @@ pub(super) struct File {
     pub(super) slow: Slow,
     pub(super) buckets: Buckets,
     pub(super) events: Events,
+    pub(super) probe: Probe,
+    pub(super) metrics: Metrics,
     pub(super) ceph: Ceph,
     pub(super) output: Vec<Output>,
 }
@@ -51,6 +54,8 @@ impl Default for File {
             slow: Slow::default(),
             buckets: Buckets::default(),
             events: Events::default(),
+            probe: Probe::default(),
+            metrics: Metrics::default(),
             ceph: Ceph::default(),
             output: Vec::new(),
         }
@@ -244,6 +249,63 @@ impl Default for Events {
 
 #[derive(Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
+pub(super) struct Probe {
+    pub(super) enabled: Flag,
+    pub(super) interval: Span,
+    pub(super) jitter: Span,
+    pub(super) region: String,
+    pub(super) access_key: Option<String>,
+    pub(super) access_key_file: Option<String>,
+    pub(super) secret_key: Option<String>,
+    pub(super) secret_key_file: Option<String>,
+    pub(super) bucket: Option<String>,
+    pub(super) sizes: Texts,
+    pub(super) part_size: Size,
+    pub(super) objects: Count,
+    pub(super) fresh_connections: Flag,
+    pub(super) connect_timeout: Span,
+    pub(super) timeout: Span,
+    pub(super) round_timeout: Span,
+    pub(super) leftovers_after: Span,
+    pub(super) mark_key: Option<String>,
+    pub(super) mark_key_file: Option<String>,
+    pub(super) separate: Flag,
+    pub(super) known_addresses: Texts,
+    pub(super) endpoint: Vec<Endpoint>,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        let seconds = |seconds| Span(Duration::from_secs(seconds));
+        Self {
+            enabled: Flag(false),
+            interval: seconds(120),
+            jitter: seconds(10),
+            region: "us-east-1".into(),
+            access_key: None,
+            access_key_file: None,
+            secret_key: None,
+            secret_key_file: None,
+            bucket: None,
+            sizes: Texts(vec!["512B".into()]),
+            part_size: Size(16 << 20),
+            objects: Count(15),
+            fresh_connections: Flag(false),
+            connect_timeout: seconds(5),
+            timeout: seconds(10),
+            round_timeout: seconds(60),
+            leftovers_after: seconds(3_600),
+            mark_key: None,
+            mark_key_file: None,
+            separate: Flag(true),
+            known_addresses: Texts(Vec::new()),
+            endpoint: Vec::new(),
+        }
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Ceph {
     pub(super) enabled: Flag,
     pub(super) interval: Span,
@@ -283,6 +345,43 @@ impl Default for Ceph {
             divide_reads: Flag(iops.divide_reads),
             iops: BTreeMap::new(),
         }
+    }
+}
+
+/// Where S3 is asked for. The URL has to be written.
+#[derive(Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Endpoint {
+    pub(super) name: String,
+    pub(super) url: String,
+    pub(super) connect: Option<String>,
+    pub(super) style: String,
+    pub(super) ca_file: Option<String>,
+}
+
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self {
+            name: "main".into(),
+            url: String::new(),
+            connect: None,
+            style: Style::default().name().into(),
+            ca_file: None,
+        }
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Metrics {
+    pub(super) enabled: Flag,
+    pub(super) listen: String,
+    pub(super) buckets: Count,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { enabled: Flag(false), listen: "127.0.0.1:9102".into(), buckets: Count(100) }
     }
 }
 
@@ -344,6 +443,7 @@ impl Default for Output {
 /// Every key with its default, as a tree: what is not in it is unknown. `null` where a key has no default; an empty
 /// table may have any keys.
 pub(super) fn every_key() -> serde_json::Value {
-    let file = File { output: vec![Output::default()], ..File::default() };
+    let probe = Probe { endpoint: vec![Endpoint::default()], ..Probe::default() };
+    let file = File { output: vec![Output::default()], probe, ..File::default() };
     serde_json::to_value(file).unwrap_or_default()
 }

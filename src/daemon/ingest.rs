@@ -85,7 +85,8 @@ impl Job {
             pace(&mut options);
             Box::new(Follower::open(options)?)
         };
-        let counter = Counter::new(format, config.classifier.clone(), slow, windows);
+        let classifier = config.classifier().context("cannot read `probe.mark_key_file`")?;
+        let counter = Counter::new(format, classifier, slow, windows);
         let sink = StoreSink {
             shared: Arc::clone(shared),
             number,
@@ -276,6 +277,9 @@ impl StoreSink {
         }
         if !staged.parts.is_empty() {
             self.shared.committed();
+            if let Some(exposed) = self.shared.exposed() {
+                exposed.committed(&self.stream.name, &staged.parts);
+            }
         }
         Ok(())
     }

@@ -8,9 +8,11 @@
 mod ceph;
 mod delivery;
 mod embedded;
+mod exposed;
 mod health;
 mod ingest;
 mod others;
+mod probing;
 mod retired;
 mod rounds;
 mod shared;
@@ -134,7 +136,8 @@ fn prepare(
     for target in &config.outputs {
         store.add_output(&target.name, target.required)?;
     }
-    let shared = Arc::new(Shared::new(store, config.logs.len()));
+    let shared = Shared::new(store, config.logs.len()).exposing(exposed::Exposed::new(config));
+    let shared = Arc::new(shared);
     let jobs = config.logs.iter().enumerate();
     let jobs = jobs
         .map(|(number, log)| Job::prepare(config, log, number, &shared, clock, pace))
@@ -187,6 +190,8 @@ impl Daemon {
             self.ingest.push(thread.spawn(move || job.run()).context("cannot start a thread")?);
         }
         self.rounds.extend(ceph::start(config, &self.shared, clock)?);
+        self.rounds.extend(probing::start(config, &self.shared, clock)?);
+        self.rounds.extend(exposed::start(config, &self.shared)?);
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use std::{
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
+use super::exposed::Exposed;
 use crate::{
     point::TimestampMs,
     stats::Totals,
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     /// Counts commits that added parts: wakes the outputs.
     committed: watch::Sender<u64>,
     born: Instant,
+    /// What Prometheus sees, if it may.
+    exposed: Option<Exposed>,
 }
 
 /// What a log's thread says about itself.
@@ -68,7 +71,13 @@ impl Shared {
             stop: watch::Sender::new(false),
             committed: watch::Sender::new(0),
             born: Instant::now(),
+            exposed: None,
         }
+    }
+
+    /// With something for Prometheus to see.
+    pub(super) fn exposing(self, exposed: Option<Exposed>) -> Self {
+        Self { exposed, ..self }
     }
 
     /// The store. A thread that panicked with it left no half transaction: SQLite rolled it back.
@@ -144,6 +153,11 @@ impl Shared {
                 debug!(%output, "{error}");
             }
         }
+    }
+
+    /// What Prometheus sees, if it may.
+    pub(super) fn exposed(&self) -> Option<&Exposed> {
+        self.exposed.as_ref()
     }
 
     /// Parts were committed: outputs have something to send.

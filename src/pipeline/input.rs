@@ -114,6 +114,7 @@ impl Decoder {
             status: record.status,
             remote_addr: record.remote_addr,
             user_agent: record.user_agent,
+            time_ms: record.time_ms,
             ..Asked::default()
         };
         let told = Told {

@@ -8,8 +8,8 @@ use std::{
 use super::{
     BucketReport, Buckets, CephBuilder, ClassReport, Figures, Flow, LatencyStats, Lines, NodeReport,
     OperationReport, Parts, Peak, Rejected, Report, Service, SizeReport, SizeStep, Slow, SlowOfClass,
-    SlowOfNode, StatusReport, UpstreamReport, distribution::Distribution, figures::share, seen::Seen,
-    slowest::Slowest,
+    SlowOfNode, StatusReport, UpstreamReport, distribution::Distribution, figures::share, probes::Probes,
+    seen::Seen, slowest::Slowest,
 };
 use crate::{
     access_log::{Class, Operation, Protocol},
@@ -43,7 +43,7 @@ const RESERVED: [&str; 3] = [NO_BUCKET, UNKNOWN_BUCKET, OTHER];
 
 /// Whether a class is a client's use of the object store, and so counts for success rate and availability.
 fn is_service(class: Class) -> bool {
-    !matches!(class, Class::Health | Class::Sync | Class::Admin | Class::Invalid)
+    !matches!(class, Class::Health | Class::Sync | Class::Admin | Class::Invalid | Class::Probe)
 }
 
 /// Adds up parts, in any order, from any number of gateways and logs. A part that was added before (same tags and
@@ -69,6 +69,7 @@ pub struct Builder {
     sizes: BTreeMap<Class, Counters>,
     windows: BTreeMap<Window, Figures>,
     slowest: Slowest,
+    probes: Probes,
     ceph: CephBuilder,
 }
 
@@ -93,6 +94,7 @@ impl Builder {
             sizes: BTreeMap::new(),
             windows: BTreeMap::new(),
             slowest: Slowest::new(options.slowest),
+            probes: Probes::default(),
             ceph: CephBuilder::default(),
         }
     }
@@ -130,12 +132,14 @@ impl Builder {
         let log = tags.get("log").unwrap_or_default();
         for event in part.contents.events() {
             self.slowest.add(event, node, log);
+            self.probes.add_event(event);
         }
     }
 
-    /// Adds a point that is from no window, of a stream with these tags. What is not of Ceph is left out.
+    /// Adds a point that is from no window, of a stream with these tags. What is neither Ceph's nor the probe's is left out.
     pub fn add_point(&mut self, point: &Point, tags: &Tags) {
         self.ceph.add(point, tags);
+        self.probes.add_point(point);
     }
 
     /// Tells of a part that could not be read.
@@ -264,6 +268,7 @@ impl Builder {
                     latency: measured.stats(),
                 })
                 .collect(),
+            probes: self.probes.finish(),
             ceph: self.ceph.finish(),
         }
     }

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::CephReport;
+use super::{CephReport, ProbeReport};
 use crate::{
     point::TimestampMs,
     stats::{Counters, counter},
@@ -49,6 +49,8 @@ pub struct Report {
     pub buckets: Buckets,
     /// By RGW's operation, most requests first.
     pub operations: Vec<OperationReport>,
+    /// What the probe saw from outside, by endpoint and task; empty where its points are elsewhere.
+    pub probes: Vec<ProbeReport>,
     /// What Ceph said about itself, by cluster; empty where nobody asks it.
     pub ceph: Vec<CephReport>,
 }

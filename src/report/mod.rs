@@ -7,6 +7,7 @@ mod builder;
 mod ceph;
 mod distribution;
 mod figures;
+mod probes;
 #[cfg(test)]
 pub(crate) mod sample;
 mod seen;
@@ -23,3 +24,4 @@ pub use figures::{
     Parts, Peak, Rejected, Report, Service, SizeReport, SizeStep, Slow, SlowEvent, SlowOfClass, SlowOfNode,
     StatusReport, UpstreamReport,
 };
+pub use probes::{Joined, ProbeReport};

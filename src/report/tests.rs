@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::{
-    Builder, Figures, LatencyStats, Options, Parts, Rejected, Report, SlowOfNode, StatusReport,
-    sample::{Made, NOON, parts, tags, windows},
+    Builder, Figures, Joined, LatencyStats, Options, Parts, ProbeReport, Rejected, Report, SlowOfNode,
+    StatusReport,
+    sample::{self, Made, NOON, parts, tags, windows},
 };
 use crate::{access_log::Class, stats::Part};
 
@@ -237,7 +238,7 @@ fn the_shape_of_the_json() {
     assert_eq!(
         keys(&json),
         "buckets bytes_in_per_second bytes_out_per_second ceph classes from_ms lines nodes operations parts \
-         requests_per_second seconds service sizes slow statuses total until_ms upstreams"
+         probes requests_per_second seconds service sizes slow statuses total until_ms upstreams"
     );
     let figures = "aborted bytes_in bytes_out errors_4xx errors_5xx ok requests slow";
     assert_eq!(keys(&json["total"]), figures);
@@ -300,4 +301,73 @@ proptest! {
         prop_assert!(in_order.bytes_in_per_second.peak.is_none_or(|p| p.per_second >= in_order.bytes_in_per_second.mean * 0.999_999));
         prop_assert!(in_order.lines.conserved);
     }
+}
+
+#[test]
+fn the_probe_and_the_log_are_joined_by_round_and_task() {
+    use crate::{
+        access_log::{Classified, Operation, ProbeMark, Protocol, Record},
+        point::{Field, Point, Tags},
+        stats::{Request, SlowSettings},
+    };
+    let (seen, unseen) = (ProbeMark::round(1_795_262_400, 1), ProbeMark::round(1_795_262_520, 2));
+    let mut windows = sample::windows();
+    for (round, task, took, upstream) in
+        [(&seen, "put", 30, 20), (&seen, "put", 50, 40), (&seen, "sweep", 9, 9), (&seen, "delete_many", 1, 1)]
+    {
+        let agent = ProbeMark::user_agent(round, task, None);
+        let record = Record {
+            time_ms: sample::NOON,
+            status: 200,
+            request_time_ms: Some(took),
+            upstream_response_time_ms: Some(upstream),
+            user_agent: Some(agent.as_bytes()),
+            ..Record::default()
+        };
+        let what = Classified {
+            protocol: Protocol::S3,
+            operation: Operation::PutObj,
+            class: Class::Probe,
+            tenant: b"",
+            bucket: b"",
+            object: b"",
+        };
+        let mut label = Vec::new();
+        windows.record(
+            &Request::new(&record, &what, &SlowSettings::default(), &mut label),
+            agent.as_bytes(),
+            None,
+        );
+    }
+    let point = |round: &str, task: &str, outcome: &str, count: u64, ms: f64| Point {
+        measurement: "s3_probe".into(),
+        tags: Tags::new([("endpoint", "main"), ("task", task), ("outcome", outcome)]),
+        fields: vec![
+            ("round".into(), Field::Text(round.into())),
+            ("count".into(), Field::Integer(count)),
+            ("duration_ms".into(), Field::Float(ms)),
+        ],
+        time: sample::NOON * 1_000_000,
+    };
+    let mut builder = Builder::new(Options::default());
+    let outside = [
+        point(&seen, "put", "ok", 2, 60.0),
+        point(&unseen, "put", "ok", 1, 90.0),
+        point(&unseen, "put", "timeout", 1, 990.0),
+        Point { measurement: "rgwlens".into(), ..point(&seen, "put", "ok", 9, 9.0) },
+    ];
+    outside.iter().for_each(|point| builder.add_point(point, &Tags::default()));
+    windows.close_all().iter().for_each(|part| builder.add(part, &sample::tags("gw1")));
+    let report = builder.finish();
+    let joined = Joined { count: 2, outside_ms: 60.0, nginx_ms: 40.0, gateway_ms: Some(30.0) };
+    let put = ProbeReport {
+        endpoint: "main".into(),
+        task: "put".into(),
+        count: 4,
+        failed: 1,
+        outside_ms: 300.0,
+        joined: Some(joined),
+    };
+    assert_eq!(report.probes, [put], "what only one side knows of is not joined");
+    assert_eq!((report.service.figures.requests, report.total.requests), (0, 4));
 }

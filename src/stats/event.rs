@@ -92,6 +92,12 @@ impl Event {
     /// Longest of them, bytes.
     const LONGEST: [usize; 6] = [320, 1024, 32, 1024, 64, 256];
 
+    /// One of its [`texts`](Self::texts); empty if there is none of this name.
+    pub fn text(&self, name: &str) -> &str {
+        let at = Self::TEXTS.iter().position(|text| *text == name);
+        at.map_or("", |at| self.texts[at].as_str())
+    }
+
     fn new(request: &Request<'_>, hash: u64) -> Self {
         let record = request.record;
         let mut scratch = Vec::new();
@@ -139,12 +145,18 @@ enum Kind {
     Error5xx,
     Error4xx,
     Sampled,
+    Probe,
 }
+
+/// Requests of our own probe that are kept, of every window: those of a dozen rounds, so that a flood with a stolen mark
+/// stays bounded.
+const PROBE_REQUESTS: usize = 1_000;
 
 impl Kind {
     /// Why an event was kept.
     fn of(event: &Event) -> Self {
         match (event.slow, event.status) {
+            _ if event.class == Class::Probe => Self::Probe,
             (true, _) => Self::Slow,
             (false, 500..) => Self::Error5xx,
             (false, 499) => Self::Sampled,
@@ -159,6 +171,7 @@ impl Kind {
             Self::Error5xx => settings.errors_5xx,
             Self::Error4xx => settings.errors_4xx,
             Self::Sampled => settings.sampled,
+            Self::Probe => PROBE_REQUESTS,
         }
     }
 }
@@ -166,17 +179,18 @@ impl Kind {
 /// Keeps the first requests of each kind in a window, in the order of the log.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EventTally {
-    kept: [usize; 4],
+    kept: [usize; 5],
     events: Vec<Event>,
 }
 
 impl EventTally {
     /// Keeps the request if it is of a kind that is kept, and the kind's cap is not reached. `line` is the whole line.
     pub(super) fn record(&mut self, request: &Request<'_>, line: &[u8], settings: &EventSettings) {
-        if !settings.enabled {
+        let kind = if request.class == Class::Probe {
+            Kind::Probe
+        } else if !settings.enabled {
             return;
-        }
-        let kind = if request.slow {
+        } else if request.slow {
             Kind::Slow
         } else {
             match request.outcome {
@@ -204,7 +218,8 @@ impl EventTally {
     /// Goes on where a window left off that was restored from the store.
     pub(super) fn resume(&mut self, events: &[Event], settings: &EventSettings) {
         for event in events {
-            self.kept[Kind::of(event) as usize] += usize::from(settings.enabled);
+            let kind = Kind::of(event);
+            self.kept[kind as usize] += usize::from(settings.enabled || matches!(kind, Kind::Probe));
         }
     }
 

@@ -1,7 +1,10 @@
 //! Parts as points: measurement, tags and fields of everything that is counted from a log.
 
 use super::{Contents, Event, Key, Part, Series, Table, WindowKind, counter, series::SIZE_EDGES};
-use crate::point::{PointWriter, Tags, TimestampNs};
+use crate::{
+    access_log::{Class, ProbeMark},
+    point::{PointWriter, Tags, TimestampNs},
+};
 
 /// Upper edges of the fields `latency_le_…`, ms: cumulative counts that InfluxQL can add up over nodes and time.
 pub const LATENCY_EDGES_MS: [u32; 15] =
@@ -31,6 +34,7 @@ pub const MEASUREMENTS: &[(&str, WindowKind)] = &[
     ("rgw_status", WindowKind::Node),
     ("rgw_upstream", WindowKind::Node),
     ("rgw_event", WindowKind::Node),
+    ("rgw_probe", WindowKind::Node),
     ("rgw_log", WindowKind::Node),
     ("rgw_bucket", WindowKind::Bucket),
     ("rgw_operation", WindowKind::Bucket),
@@ -48,7 +52,10 @@ pub fn write_points(part: &Part, tags: &Tags, events: Option<&[String]>, writer:
     }
     if let Some(fields) = events {
         for event in part.contents.events() {
-            write_event(event, tags, fields, writer);
+            match event.class {
+                Class::Probe => write_probe(event, tags, writer),
+                _ => write_event(event, tags, fields, writer),
+            }
         }
     }
 }
@@ -210,8 +217,35 @@ fn write_event(event: &Event, tags: &Tags, fields: &[String], writer: &mut impl 
     if let Some(verdict) = event.verdict.filter(|_| wanted("verdict")) {
         writer.text("verdict", verdict.name());
     }
+    writer.end(time_of(event));
+}
+
+/// To the millisecond as the log has it, with digits below that are the line's own.
+fn time_of(event: &Event) -> TimestampNs {
     let below_ms = (event.hash % NS_PER_MS as u64) as i64;
-    writer.end(event.time_ms.saturating_mul(NS_PER_MS).saturating_add(below_ms));
+    event.time_ms.saturating_mul(NS_PER_MS).saturating_add(below_ms)
+}
+
+/// A request of our own probe, as the gateway's node saw it: what the probe saw has the same round and task.
+fn write_probe(event: &Event, tags: &Tags, writer: &mut impl PointWriter) {
+    let Some(mark) = ProbeMark::parse(event.text("user_agent").as_bytes()) else { return };
+    writer.begin("rgw_probe");
+    tags.write(writer);
+    writer.tag("task", mark.task);
+    writer.text("round", mark.round);
+    writer.text("operation", event.operation.name());
+    writer.integer("requests", 1);
+    writer.integer("status", u64::from(event.status));
+    writer.integer("bytes_in", event.bytes_in);
+    writer.integer("bytes_out", event.bytes_out);
+    for (field, time) in
+        [("request_time_ms", event.request_time_ms), ("upstream_time_ms", event.upstream_time_ms)]
+    {
+        if let Some(time) = time {
+            writer.integer(field, u64::from(time));
+        }
+    }
+    writer.end(time_of(event));
 }
 
 #[cfg(test)]

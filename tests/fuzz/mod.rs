@@ -5,8 +5,8 @@ mod points;
 
 use rgwlens::access_log::{
     Asked, Classifier, ClassifierSettings, GatewayLog, GatewayParser, HealthSettings, LineParser, LogFormat,
-    Parsed, nginx_conf, parse_msec, parse_time_iso8601, parse_time_local, redacted_uri, unescape,
-    valid_bucket,
+    MarkKey, Parsed, ProbeSettings, nginx_conf, parse_msec, parse_time_iso8601, parse_time_local,
+    redacted_uri, unescape, valid_bucket,
 };
 use rgwlens::follow::Position;
 use rgwlens::pipeline::InputReader;
@@ -175,6 +175,7 @@ fn request(data: &[u8]) {
         status: u16::from_le_bytes([flags[1], flags[2]]),
         remote_addr: optional(2, next()),
         user_agent: optional(4, next()),
+        time_ms: 0,
         has_copy_source: flags[0] & 8 != 0,
         has_copy_from: flags[0] & 16 != 0,
         destination: optional(32, next()),
@@ -185,6 +186,7 @@ fn request(data: &[u8]) {
         dns_names: names(),
         website_dns_names: vec!["web.example.com".to_owned()],
         health: HealthSettings::default(),
+        probe: ProbeSettings { key: Some(MarkKey::new(b"key")), addresses: names() },
         ..ClassifierSettings::default()
     };
     for settings in [ClassifierSettings::default(), settings] {

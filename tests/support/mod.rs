@@ -14,6 +14,7 @@ pub mod nginx;
 pub mod points;
 pub mod ports;
 pub mod process;
+pub mod proxy;
 pub mod sink;
 #[cfg(feature = "cli")]
 pub mod site;

@@ -10,6 +10,7 @@ mod class;
 mod health;
 mod host;
 mod percent;
+mod probe;
 mod query;
 mod redact;
 mod s3;
@@ -25,14 +26,16 @@ use memchr::memchr;
 
 pub use bucket_name::valid_bucket;
 pub use redact::redacted_uri;
-pub use settings::{ClassifierSettings, HealthSettings, Release};
+pub use settings::{ClassifierSettings, HealthSettings, ProbeSettings, Release};
 pub use told::Told;
 
 use self::health::Health;
 use self::host::{Hosts, Site};
+use self::probe::Probe;
 use self::query::Query;
 use self::target::{Target, first_segment};
 use super::{Class, Operation, Protocol, scan};
+use crate::point::TimestampMs;
 
 /// What the classifier looks at: the request as the client sent it, nginx's escapes undone.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,6 +54,8 @@ pub struct Asked<'a> {
     pub remote_addr: Option<&'a [u8]>,
     /// User agent.
     pub user_agent: Option<&'a [u8]>,
+    /// When: a probe's mark is of its time.
+    pub time_ms: TimestampMs,
     /// `x-amz-copy-source` was sent.
     pub has_copy_source: bool,
     /// `X-Copy-From` was sent.
@@ -124,6 +129,7 @@ pub struct Classifier {
     swift_auth: Box<[u8]>,
     admin: Box<[u8]>,
     health: Health,
+    probe: Probe,
 }
 
 impl Classifier {
@@ -143,6 +149,7 @@ impl Classifier {
             swift_auth: entry(&settings.swift_auth_entry),
             admin: entry(&settings.admin_entry),
             health: Health::new(settings.health),
+            probe: Probe::new(settings.probe),
         }
     }
 
@@ -178,7 +185,17 @@ impl Classifier {
         } else if query.from_gateway {
             classified.class = Class::Sync;
         }
-        classified
+        self.without_probes(asked, classified)
+    }
+
+    /// Requests of our own probe are a class of their own, without names: its buckets live for a moment, and would be new
+    /// series every round, for a day.
+    #[inline]
+    fn without_probes<'a>(&self, asked: &Asked<'_>, what: Classified<'a>) -> Classified<'a> {
+        if self.probe.is_recognised(asked) {
+            return Classified { tenant: b"", bucket: b"", object: b"", class: Class::Probe, ..what };
+        }
+        what
     }
 
     /// What is not a request is never lost, but has neither operation nor names.

@@ -1,5 +1,7 @@
 //! What the gateway is configured as.
 
+use crate::access_log::MarkKey;
+
 /// RGW's release, which decides how sub-resources that an older gateway does not know are named.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
@@ -47,6 +49,16 @@ impl Default for HealthSettings {
     }
 }
 
+/// How requests of our own probe are told from those of users: they get a class of their own.
+#[derive(Clone, Debug, Default)]
+pub struct ProbeSettings {
+    /// The secret that probes sign their user agents with; `None`: such a proof is not looked at.
+    pub key: Option<MarkKey>,
+    /// Client addresses whose requests with a probe's user agent are a probe's, proof or not: exact text of
+    /// `$remote_addr`.
+    pub addresses: Vec<String>,
+}
+
 /// What the gateway is configured as, as far as it decides what a request means.
 #[derive(Clone, Debug)]
 pub struct ClassifierSettings {
@@ -67,6 +79,8 @@ pub struct ClassifierSettings {
     pub admin_entry: String,
     /// What counts as a health check.
     pub health: HealthSettings,
+    /// What counts as a request of our own probe.
+    pub probe: ProbeSettings,
 }
 
 impl Default for ClassifierSettings {
@@ -80,6 +94,7 @@ impl Default for ClassifierSettings {
             swift_auth_entry: "auth".into(),
             admin_entry: "admin".into(),
             health: HealthSettings::default(),
+            probe: ProbeSettings::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::access_log::{MarkKey, ProbeMark};
 
 /// A request in short: `METHOD /target`, and `host=…` where it matters.
 fn classify(classifier: &Classifier, request: &str, change: impl FnOnce(&mut Asked<'_>)) -> String {
@@ -637,4 +638,32 @@ proptest! {
             classify(&classifier, &format!("GET /{path}"), |_| {})
         );
     }
+}
+
+#[test]
+fn our_own_probe_is_recognised_by_proof_or_by_address() {
+    let key = MarkKey::new(b"shared");
+    let probe = ProbeSettings { key: Some(key.clone()), addresses: vec!["192.0.2.9".into()] };
+    let probes = Classifier::new(ClassifierSettings { probe, ..settings() });
+    let seconds = 1_795_300_000;
+    let round = ProbeMark::round(seconds, 1);
+    let agent = |key: Option<&MarkKey>| ProbeMark::user_agent(&round, "put", key);
+    let (genuine, forged, bare) = (agent(Some(&key)), agent(Some(&MarkKey::new(b"guessed"))), agent(None));
+    let check = |classifier: &Classifier, agent: &str, from: &[u8], expected: &str| {
+        let asked = |asked: &mut Asked<'_>| asked.time_ms = seconds as i64 * 1000;
+        let got = classify(classifier, "PUT /bucket/key", |a| {
+            asked(a);
+            // Outlives the closure's own borrow: the tests' strings are leaked, a few bytes each.
+            a.user_agent = Some(Box::leak(agent.as_bytes().into()));
+            a.remote_addr = Some(Box::leak(from.into()));
+        });
+        assert_eq!(got, expected, "{agent}");
+    };
+    let (ours, users) = ("s3 put_obj probe ||", "s3 put_obj upload |bucket|key");
+    check(&probes, &genuine, b"192.0.2.1", ours);
+    check(&probes, &forged, b"192.0.2.1", users);
+    check(&probes, &bare, b"192.0.2.1", users);
+    check(&probes, &bare, b"192.0.2.9", ours);
+    check(&probes, "curl/8", b"192.0.2.9", users);
+    check(&Classifier::new(settings()), &genuine, b"192.0.2.9", users);
 }

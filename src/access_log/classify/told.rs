@@ -53,7 +53,7 @@ impl Classifier {
                 what.class = class::class(operation, method, !what.object.is_empty());
             }
         }
-        what
+        self.without_probes(asked, what)
     }
 
     /// Whether the bucket is not the one in the path, where S3 has it unless the host names it.

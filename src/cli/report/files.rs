@@ -25,7 +25,7 @@ pub(super) fn from_files(
     let input = Input {
         files: args.files.clone(),
         format: context::format(&args.format, log)?,
-        classifier: context::classifier(&args.format, config),
+        classifier: context::classifier_for_a_look(&args.format, config),
         settings: log.map_or_else(|| config.settings.clone(), |log| config.settings_of(log)),
         stream: Stream { name: name.to_owned(), tags: tags.clone() },
         max_line: log.map_or(1 << 20, |log| log.max_line),

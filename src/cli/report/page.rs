@@ -6,7 +6,7 @@ use crate::{
         Cell, Page, Style, about_percent, bytes, bytes_per_second, count, ms, percent, plain, rate, span,
         time,
     },
-    report::{BucketReport, Figures, Flow, LatencyStats, Report, SlowEvent},
+    report::{BucketReport, Figures, Flow, Joined, LatencyStats, Report, SlowEvent},
 };
 
 /// A report as text.
@@ -30,6 +30,7 @@ pub(in crate::cli) fn render(report: &Report, style: &Style) -> String {
     sizes(&mut page, report);
     buckets(&mut page, report);
     operations(&mut page, report);
+    probes(&mut page, report);
     statuses(&mut page, report);
     lines(&mut page, report);
     report.ceph.iter().for_each(|cluster| ceph::render(&mut page, cluster));
@@ -53,6 +54,35 @@ fn empty(page: &mut Page, report: &Report) {
          `rgwlens report /var/log/nginx/access.log*` reads log files without a daemon.",
     );
     damage(page, report);
+}
+
+fn probes(page: &mut Page, report: &Report) {
+    if report.probes.is_empty() {
+        return;
+    }
+    page.heading(
+        "What the probe felt",
+        "Mean time of a task from outside; and of those that nginx's log has too: outside, in nginx, in the gateway.",
+    );
+    page.table(
+        &["endpoint ", "task ", "times", "failed", "mean", "joined", "outside", "nginx", "gateway"],
+        report.probes.iter().map(|probe| {
+            let joined = |of: fn(&Joined) -> Option<f64>| -> Cell {
+                probe.joined.as_ref().and_then(of).map_or_else(|| "-".to_owned(), ms).into()
+            };
+            vec![
+                plain(&probe.endpoint).into(),
+                plain(&probe.task).into(),
+                count(probe.count).into(),
+                Cell::from(count(probe.failed)).bad_if(probe.failed > 0),
+                ms(probe.outside_ms).into(),
+                count(probe.joined.map_or(0, |joined| joined.count)).into(),
+                joined(|joined| Some(joined.outside_ms)),
+                joined(|joined| Some(joined.nginx_ms)),
+                joined(|joined| joined.gateway_ms),
+            ]
+        }),
+    );
 }
 
 fn overview(page: &mut Page, report: &Report) {

@@ -14,6 +14,9 @@ use crate::{
 /// A moment at which windows of every length in these tests begin.
 pub(super) const START_MS: TimestampMs = 1_700_000_000_000 - 1_700_000_000_000 % 3_600_000;
 
+/// What a probe calls itself.
+const PROBE_AGENT: &[u8] = b"rgwlens-probe/6553f100-00000000000000ff put -";
+
 /// What a line of a log says.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
@@ -63,6 +66,7 @@ impl Line {
             body_bytes_sent: self.bytes_out,
             request_time_ms: self.request_time_ms,
             upstream_addr: self.upstream.map(str::as_bytes),
+            user_agent: (self.class == Class::Probe).then_some(PROBE_AGENT),
             ..Record::default()
         };
         let what = Classified {

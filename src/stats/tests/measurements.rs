@@ -134,9 +134,39 @@ fn points_are_those_of_the_golden_file() {
     assert_eq!(text.lines().count(), golden.lines().count(), "{path} is of other points");
 }
 
+/// Many requests of the probe, slow and failed ones too, without any other event.
+fn probed(count: i64) -> Dump {
+    let events = EventSettings { enabled: false, ..EventSettings::default() };
+    let mut windows = replay(&Settings { events, ..Settings::default() });
+    for number in 0..count {
+        let (status, request_time_ms) = if number % 2 == 0 { (200, Some(7)) } else { (503, Some(70_000)) };
+        let probe = Line { class: Class::Probe, status, request_time_ms, ..line(START_MS + number % 5, "") };
+        probe.record(&mut windows, None);
+        // As after a restart: what was kept before it counts towards the cap.
+        drop(windows.fragments());
+    }
+    let mut dump = Dump::default();
+    windows
+        .close_all()
+        .iter()
+        .for_each(|part| write_points(part, &Tags::default(), Some(&["uri".into()]), &mut dump));
+    dump
+}
+
+#[test]
+fn requests_of_the_probe_are_points_of_their_own_and_bounded() {
+    let dump = probed(4);
+    let kept = |dump: &Dump, name: &str| dump.points.iter().filter(|(known, ..)| known == name).count();
+    assert_eq!((kept(&dump, "rgw_probe"), kept(&dump, "rgw_event")), (4, 0), "{}", dump.text);
+    let expected = "task=put";
+    assert!(dump.text.contains(expected) && dump.text.contains("6553f100-00000000000000ff"), "{}", dump.text);
+    assert_eq!(kept(&probed(1_500), "rgw_probe"), 1_000);
+}
+
 #[test]
 fn every_measurement_is_there() {
-    let dump = dump();
+    let mut dump = dump();
+    dump.points.extend(probed(1).points);
     for (measurement, _) in MEASUREMENTS {
         assert!(dump.points.iter().any(|(name, ..)| name == measurement), "no {measurement}");
     }

@@ -1,0 +1,207 @@
+//! Rounds as metrics: counters since the process began.
+
+use std::collections::BTreeMap;
+
+use super::{
+    observation::{Round, Task, size_name},
+    settings::Settings,
+    wire::Phases,
+};
+use crate::metrics::{Exposition, Histogram, Kind};
+
+/// Edges of `s3_request_duration_seconds_histogram`, s: each the nearest number to its two digits.
+const EDGES: [f64; 20] = [
+    0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95,
+    1.0,
+];
+
+/// Edges of `rgwlens_probe_task_duration_seconds`, s: from a small read to a large object.
+const WIDE_EDGES: [f64; 14] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
+
+/// What `/metrics` says of the probe.
+#[derive(Debug)]
+pub struct ProbeMetrics {
+    /// The endpoint and the size of the metrics that have no labels for them.
+    main: (String, Option<u64>),
+    tasks: BTreeMap<Task, TaskTotals>,
+    at: BTreeMap<(String, Task, String), At>,
+    failures: BTreeMap<(String, Task, String, &'static str), u64>,
+    skipped: BTreeMap<(String, Task), u64>,
+    rounds: BTreeMap<String, Rounds>,
+}
+
+/// A task at the main endpoint.
+#[derive(Clone, Debug)]
+struct TaskTotals {
+    count: u64,
+    sum: f64,
+    last: Option<f64>,
+    histogram: Histogram,
+    fails: u64,
+}
+
+/// A task at an endpoint, with objects of one size.
+#[derive(Debug)]
+struct At {
+    durations: Histogram,
+    phases: [(u64, f64); Phases::NAMES.len()],
+}
+
+#[derive(Debug, Default)]
+struct Rounds {
+    ok: u64,
+    failed: u64,
+    removed: u64,
+    last_seconds: f64,
+    last_ok: bool,
+}
+
+impl ProbeMetrics {
+    /// Nothing observed yet.
+    pub fn new(settings: &Settings) -> Self {
+        let none = TaskTotals { count: 0, sum: 0.0, last: None, histogram: Histogram::new(&EDGES), fails: 0 };
+        let main = settings.endpoints.first().map(|endpoint| endpoint.name.clone()).unwrap_or_default();
+        let rounds = settings.endpoints.iter().map(|endpoint| (endpoint.name.clone(), Rounds::default()));
+        Self {
+            main: (main, settings.sizes.first().copied()),
+            tasks: Task::ALL.iter().map(|task| (*task, none.clone())).collect(),
+            at: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            skipped: BTreeMap::new(),
+            rounds: rounds.collect(),
+        }
+    }
+
+    /// Adds a round that ended at this time, s since 1970.
+    pub fn observe(&mut self, round: &Round, seconds: f64) {
+        for observation in &round.observations {
+            let (took, task) = (observation.duration.as_secs_f64(), observation.task);
+            let is_main = round.endpoint == self.main.0
+                && (observation.size.is_none() || observation.size == self.main.1);
+            if let Some(totals) = self.tasks.get_mut(&task).filter(|_| is_main) {
+                totals.count += 1;
+                totals.sum += took;
+                totals.last = Some(took);
+                totals.histogram.observe(took);
+                totals.fails += u64::from(observation.failure.is_some());
+            }
+            let size = observation.size.map(size_name).unwrap_or_default();
+            let key = (round.endpoint.clone(), task, size);
+            if let Some(failure) = &observation.failure {
+                let (endpoint, task, size) = key.clone();
+                *self.failures.entry((endpoint, task, size, failure.kind.name())).or_default() += 1;
+            }
+            let at = self.at.entry(key).or_insert_with(|| At {
+                durations: Histogram::new(&WIDE_EDGES),
+                phases: [(0, 0.0); Phases::NAMES.len()],
+            });
+            at.durations.observe(took);
+            for ((count, sum), phase) in at.phases.iter_mut().zip(observation.phases.all()) {
+                *count += u64::from(phase.is_some());
+                *sum += phase.unwrap_or_default().as_secs_f64();
+            }
+        }
+        for (task, _) in &round.skipped {
+            *self.skipped.entry((round.endpoint.clone(), *task)).or_default() += 1;
+        }
+        let rounds = self.rounds.entry(round.endpoint.clone()).or_default();
+        rounds.last_ok = round.is_ok();
+        *(if rounds.last_ok { &mut rounds.ok } else { &mut rounds.failed }) += 1;
+        rounds.removed += u64::from(round.removed);
+        rounds.last_seconds = seconds;
+    }
+
+    /// Writes all of it.
+    pub fn write(&self, text: &mut Exposition) {
+        self.write_tasks(text);
+        self.write_endpoints(text);
+        self.write_rounds(text);
+    }
+
+    /// The names and labels that dashboards for S3 probes have had since the first of them.
+    fn write_tasks(&self, text: &mut Exposition) {
+        let name = "s3_request_duration_seconds";
+        text.family(name, Kind::Summary, "Time of S3 requests, failed ones too.");
+        for (task, totals) in &self.tasks {
+            text.summary(name, &[("task", task.name())], totals.count, totals.sum);
+        }
+        let name = "s3_request_last_duration_seconds";
+        text.family(name, Kind::Gauge, "Time of the last S3 request.");
+        for (task, totals) in &self.tasks {
+            if let Some(last) = totals.last {
+                text.sample(name, &[("task", task.name())], last);
+            }
+        }
+        let name = "s3_request_duration_seconds_histogram";
+        text.family(name, Kind::Histogram, "Time of S3 requests, failed ones too.");
+        for (task, totals) in &self.tasks {
+            totals.histogram.write(name, &[("task", task.name())], text);
+        }
+        let name = "s3_requests_fails_total";
+        text.family(name, Kind::Counter, "S3 requests that failed.");
+        for (task, totals) in &self.tasks {
+            text.count(name, &[("task", task.name())], totals.fails);
+        }
+    }
+
+    fn write_endpoints(&self, text: &mut Exposition) {
+        let name = "rgwlens_probe_task_duration_seconds";
+        text.family(name, Kind::Histogram, "Time of the probe's tasks, failed ones too.");
+        for ((endpoint, task, size), at) in &self.at {
+            let labels = [("endpoint", endpoint.as_str()), ("task", task.name()), ("size", size)];
+            at.durations.write(name, &labels, text);
+        }
+        let name = "rgwlens_probe_phase_duration_seconds";
+        text.family(name, Kind::Summary, "Time of the phases of the probe's tasks.");
+        for ((endpoint, task, size), at) in &self.at {
+            for (phase, (count, sum)) in Phases::NAMES.iter().zip(at.phases) {
+                let labels = [
+                    ("endpoint", endpoint.as_str()),
+                    ("task", task.name()),
+                    ("size", size),
+                    ("phase", phase),
+                ];
+                if count > 0 {
+                    text.summary(name, &labels, count, sum);
+                }
+            }
+        }
+        let name = "rgwlens_probe_failures_total";
+        text.family(name, Kind::Counter, "The probe's tasks that failed, by kind of failure.");
+        for ((endpoint, task, size, kind), count) in &self.failures {
+            let labels =
+                [("endpoint", endpoint.as_str()), ("task", task.name()), ("size", size), ("kind", kind)];
+            text.count(name, &labels, *count);
+        }
+        let name = "rgwlens_probe_skipped_total";
+        text.family(name, Kind::Counter, "The probe's tasks that could not be tried.");
+        for ((endpoint, task), count) in &self.skipped {
+            text.count(name, &[("endpoint", endpoint), ("task", task.name())], *count);
+        }
+    }
+
+    fn write_rounds(&self, text: &mut Exposition) {
+        let name = "rgwlens_probe_rounds_total";
+        text.family(name, Kind::Counter, "Rounds of the probe.");
+        for (endpoint, rounds) in &self.rounds {
+            text.count(name, &[("endpoint", endpoint), ("outcome", "ok")], rounds.ok);
+            text.count(name, &[("endpoint", endpoint), ("outcome", "failed")], rounds.failed);
+        }
+        let name = "rgwlens_probe_leftovers_removed_total";
+        text.family(name, Kind::Counter, "Objects and buckets of earlier rounds that were removed.");
+        for (endpoint, rounds) in &self.rounds {
+            text.count(name, &[("endpoint", endpoint)], rounds.removed);
+        }
+        let ended = || self.rounds.iter().filter(|(_, rounds)| rounds.last_seconds > 0.0);
+        let name = "rgwlens_probe_last_round_ok";
+        text.family(name, Kind::Gauge, "Whether the last round was all well.");
+        for (endpoint, rounds) in ended() {
+            text.count(name, &[("endpoint", endpoint)], rounds.last_ok.into());
+        }
+        let name = "rgwlens_probe_last_round_timestamp_seconds";
+        text.family(name, Kind::Gauge, "When the last round ended.");
+        for (endpoint, rounds) in ended() {
+            text.sample(name, &[("endpoint", endpoint)], rounds.last_seconds);
+        }
+    }
+}
