@@ -162,7 +162,7 @@ impl Team {
             Some(Waiting::Stretch(worker)) => {
                 let (mut bytes, piece) =
                     self.workers[worker].results.recv().expect("a worker ends after this thread");
-                let absorbed = piece.is_some_and(|piece| counter.windows.absorb(piece).is_ok());
+                let absorbed = piece.is_some_and(|piece| counter.windows.absorb(piece));
                 if !absorbed {
                     counter.count(Lines { bytes: &bytes, now_ms: None });
                 }

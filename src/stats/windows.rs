@@ -185,11 +185,12 @@ impl Windows {
         self.totals.skipped += 1;
     }
 
-    /// Takes up a stretch of the log that was counted apart, with the same outcome as line by line. Gives it back, and
-    /// nothing has changed, if it has to be counted line by line after all. Only where files are read from their beginning.
-    pub fn absorb(&mut self, piece: Piece) -> Result<(), Piece> {
+    /// Takes up a stretch of the log that was counted apart, with the same outcome as line by line. `false`, and nothing has
+    /// changed, if it has to be counted line by line after all. Only where files are read from their beginning.
+    #[must_use]
+    pub fn absorb(&mut self, piece: Piece) -> bool {
         if self.instance.is_some() || !self.can_absorb(&piece) {
-            return Err(piece);
+            return false;
         }
         for (reason, lines) in piece.leading {
             self.totals.lines += lines;
@@ -198,7 +199,7 @@ impl Windows {
             self.book_pending();
         }
         self.totals.skipped += piece.skipped;
-        let Some(times) = piece.times else { return Ok(()) };
+        let Some(times) = piece.times else { return true };
         if self.first_ms.is_none() {
             self.begin(times.first_ms);
         }
@@ -230,7 +231,7 @@ impl Windows {
                 self.move_to(time_ms);
             }
         }
-        Ok(())
+        true
     }
 
     /// Whether none of the lines is late or far ahead, whatever came before them.

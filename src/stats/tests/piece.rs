@@ -36,8 +36,8 @@ fn in_pieces(inputs: &[Input], lengths: &[usize], settings: &Settings) -> (Vec<P
             }
         }
         match pieces.take().map(|piece| windows.absorb(piece)) {
-            Some(Ok(())) => fitted += 1,
-            Some(Err(_)) | None => stretch.iter().for_each(|input| count(&mut windows, input)),
+            Some(true) => fitted += 1,
+            Some(false) | None => stretch.iter().for_each(|input| count(&mut windows, input)),
         }
         parts.extend(windows.close_due());
         if rest.is_empty() {
