@@ -360,6 +360,7 @@ fn an_interrupted_replay_says_how_to_go_on() {
         settings: Settings::default(),
         stream: Stream { name: "access".into(), tags: Tags::new([("node", "gw1")]) },
         max_line: 1 << 20,
+        jobs: 1,
     };
     let limits = Limits { period: Range::ALL, counted_from_ms: None };
     for (mode, option) in

@@ -1,7 +1,5 @@
 //! The format of a log: that it compiles, what it goes without, and that the log's last lines are written in it.
 
-use std::cmp::Reverse;
-
 use super::{Finding, log::key, sample};
 use crate::{
     access_log::{GatewayLog, InputFormat, InputParser, Lack, LogFormat, Parsed, Reject},
@@ -167,13 +165,13 @@ fn try_on(format: InputFormat, lines: &[Vec<u8>]) -> Tried {
 
 /// The known format that most lines are written in, else how to find the right one.
 fn better(log: &LogConfig, lines: &[Vec<u8>]) -> String {
-    // Of those that fit as well as each other, the one that is named first.
-    let known = InputFormat::names().enumerate().filter_map(|(at, name)| {
+    let known = InputFormat::names().filter_map(|name| {
         let tried = try_on(name.parse().ok()?, lines);
-        (tried.fitting * 2 > lines.len()).then_some((tried.fitting, Reverse(at), name))
+        (tried.fitting * 2 > lines.len()).then_some((tried.fitting, name))
     });
-    match known.max_by_key(|(fitting, at, _)| (*fitting, *at)) {
-        Some((fitting, _, name)) => format!(
+    // Of two that fit as well, the first: civetweb's lines are a part of nginx's.
+    match known.min_by_key(|(fitting, _)| std::cmp::Reverse(*fitting)) {
+        Some((fitting, name)) => format!(
             "{}   # {fitting} of the {} lines are of this format",
             key(log, &format!("format = \"{name}\"")),
             lines.len()

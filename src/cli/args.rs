@@ -122,7 +122,7 @@ Example:
 #[derive(Clone, Debug, Default, ClapArgs)]
 #[command(next_help_heading = "How to read lines")]
 pub struct FormatArgs {
-    /// main, rgwlens, combined, or a whole log_format directive, pasted [default: the configuration's]
+    /// main, rgwlens, combined, rgw-ops, beast, civetweb, or a whole log_format directive, pasted [default: the configuration's]
     #[arg(long, value_name = "NAME|DIRECTIVE")]
     pub log_format: Option<String>,
     /// rgw_dns_name, or one of the zonegroup's hostnames: below it a host names a bucket; can be repeated
@@ -198,6 +198,9 @@ pub struct ReplayArgs {
     /// Tag cluster [default: the configuration's]
     #[arg(long, value_name = "NAME")]
     pub cluster: Option<String>,
+    /// Threads that parse and count, 0 for one each processor; what comes out is the same
+    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    pub jobs: usize,
     /// How lines are written and what they mean.
     #[command(flatten)]
     pub format: FormatArgs,
@@ -314,6 +317,9 @@ pub struct ReportArgs {
     /// Of this log only; of files: which log of the configuration they are
     #[arg(long, value_name = "NAME")]
     pub log: Option<String>,
+    /// Threads that parse and count files, 0 for one each processor; what comes out is the same
+    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    pub jobs: usize,
     /// How lines are written and what they mean.
     #[command(flatten)]
     pub format: FormatArgs,

@@ -136,3 +136,11 @@ pub(super) fn has_store(path: &Path) -> bool {
 pub(super) fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
+
+/// How many threads are meant by `--jobs`.
+pub(super) fn jobs(asked: usize) -> usize {
+    match asked {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        asked => asked,
+    }
+}

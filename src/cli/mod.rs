@@ -5,6 +5,7 @@ mod check;
 mod context;
 mod demo;
 mod explain;
+mod json;
 mod progress;
 mod quarantine;
 mod replay;

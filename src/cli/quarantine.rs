@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     FAILED, OK,
     args::{GlobalArgs, QuarantineAction, QuarantineArgs, QuarantineWhich},
-    context,
+    context, json,
     table::{Page, Style, count},
 };
 use crate::{
@@ -56,11 +56,7 @@ fn list(reader: &Reader, which: &QuarantineWhich, limit: usize) -> anyhow::Resul
     let meant = which.into();
     let listed =
         Listed { total: reader.count_quarantined(&meant)?, points: reader.quarantined(&meant, 0, limit)? };
-    let text = if which.json {
-        serde_json::to_string_pretty(&listed)? + "\n"
-    } else {
-        render(&listed, &Style::of_stdout())
-    };
+    let text = if which.json { json::pretty(&listed)? } else { render(&listed, &Style::of_stdout()) };
     write_out(&text)
 }
 
@@ -127,7 +123,7 @@ fn resend(config: &Config, reader: &Reader, which: &QuarantineWhich) -> anyhow::
     }
     let refused: u64 = all.iter().map(|resent| resent.refused).sum();
     write_out(&if which.json {
-        serde_json::to_string_pretty(&all)? + "\n"
+        json::pretty(&all)?
     } else if all.is_empty() {
         "no such point is in quarantine\n".to_owned()
     } else {

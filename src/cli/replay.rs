@@ -66,6 +66,7 @@ fn input(config: &Config, args: &ReplayArgs) -> anyhow::Result<Input> {
         settings: log.map_or_else(|| config.settings.clone(), |log| config.settings_of(log)),
         stream: Stream { name: name.to_owned(), tags },
         max_line: log.map_or(1 << 20, |log| log.max_line),
+        jobs: context::jobs(args.jobs),
     })
 }
 

@@ -11,7 +11,7 @@ use std::{io::Write as _, path::Path};
 use super::{
     OK,
     args::{GlobalArgs, ReportArgs},
-    context,
+    context, json,
     table::Style,
 };
 use crate::{
@@ -31,7 +31,7 @@ pub(super) fn run(global: &GlobalArgs, args: &ReportArgs) -> anyhow::Result<u8> 
         files::from_files(&config, args, range, options)?
     };
     // A text first: an error of serde_json would hide a pipe that nobody reads any more.
-    let text = if args.json { serde_json::to_string_pretty(&report)? + "\n" } else { on_stdout(&report) };
+    let text = if args.json { json::pretty(&report)? } else { on_stdout(&report) };
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()?;

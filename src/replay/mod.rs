@@ -15,7 +15,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use crate::{
     access_log::{ClassifierSettings, InputFormat, InputParser},
     follow::{Files, FilesOptions},
-    pipeline::{self, Counter, PipelineError},
+    pipeline::{self, Counter, InputReader, PipelineError},
     point::TimestampMs,
     stats::{Admission, Settings, Totals, Windows},
     store::{Range, Stream},
@@ -40,6 +40,8 @@ pub struct Input {
     pub stream: Stream,
     /// Longest line, bytes.
     pub max_line: usize,
+    /// How many threads parse and count. What comes out does not depend on it.
+    pub jobs: usize,
 }
 
 /// What to do about points that are there already.
@@ -200,7 +202,13 @@ fn pass<K: pipeline::Sink<Files, Error = ReplayError>>(
     let slow = input.settings.slow;
     let mut counter = Counter::new(input.format.clone(), input.classifier.clone(), slow, windows);
     progress.begin(what, files.bytes_total(), files.bytes_read());
-    let result = pipeline::run(&mut files, &mut counter, sink);
+    let result = match input.jobs {
+        ..=1 => pipeline::run(&mut files, &mut counter, sink),
+        jobs => {
+            let reader = || InputReader::new(input.format.clone(), input.classifier.clone());
+            pipeline::run_parallel(&mut files, &mut counter, sink, &input.settings, jobs, reader)
+        }
+    };
     progress.end();
     match result {
         Ok(()) => Ok(counter.windows.totals()),

@@ -29,6 +29,7 @@ pub(super) fn from_files(
         settings: log.map_or_else(|| config.settings.clone(), |log| config.settings_of(log)),
         stream: Stream { name: name.to_owned(), tags: tags.clone() },
         max_line: log.map_or(1 << 20, |log| log.max_line),
+        jobs: context::jobs(args.jobs),
     };
     let mut place = Adding { builder: Builder::new(options), tags, range };
     let outcome = replay::read_all(&input, &mut place, &mut Bar::default())?;
