@@ -1,7 +1,5 @@
 //! The format of a log: that it compiles, what it goes without, and that the log's last lines are written in it.
 
-use std::cmp::Reverse;
-
 use super::{Finding, log::key, sample};
 use crate::{
     access_log::{GatewayLog, InputFormat, InputParser, Lack, LogFormat, Parsed, Reject},

@@ -334,15 +334,15 @@ pub struct ReportArgs {
     /// How many buckets to list
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub top: usize,
-    /// Threads that parse and count files, 0 for one each processor; what comes out is the same
-    #[arg(short, long, value_name = "N", default_value_t = 1)]
-    pub jobs: usize,
     /// Of this gateway only; of files: which gateway they are from
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
     /// Of this log only; of files: which log of the configuration they are
     #[arg(long, value_name = "NAME")]
     pub log: Option<String>,
+    /// Threads that parse and count files, 0 for one each processor; what comes out is the same
+    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    pub jobs: usize,
     /// How lines are written and what they mean.
     #[command(flatten)]
     pub format: FormatArgs,
