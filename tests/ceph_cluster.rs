@@ -13,7 +13,7 @@ use std::{
 };
 
 use rgwlens::{
-    ceph::{Collector, Outcome, Settings},
+    ceph::{Asked, Collector, CommandError, Failure, Outcome, Settings},
     point::{Field, Tags},
 };
 use serde_json::Value;
@@ -179,9 +179,14 @@ fn points_are_what_ceph_says_of_a_cluster_well_sick_and_frozen() {
     assert!(!frozen.is_answered() && frozen.asked.len() == 5, "{:?}", frozen.asked);
     assert!(frozen.points.iter().all(|point| point.measurement == "ceph_collector"), "{:#?}", frozen.points);
     cluster.thaw("mon.a");
-    // One that cannot be killed would be in the way of the next.
-    wait_for("an answer", || {
-        let again = round(&mut collector);
+    // Nothing that was killed is in the way of the next command.
+    let after = round(&mut collector);
+    let lingers =
+        |asked: &Asked| matches!(asked.answer, Err(Failure::Command(CommandError::StillRunning(_))));
+    assert!(!after.asked.iter().any(lingers), "{:?}", after.asked);
+    let mut patient = Collector::new(settings(&cluster, Duration::from_secs(20)), "gw1");
+    wait_for("an answer to everything", || {
+        let again = round(&mut patient);
         again.asked.iter().all(|asked| asked.answer.is_ok()).then_some(())
     });
 }
@@ -201,7 +206,7 @@ impl Daemon {
             path("store.db")
         );
         let conf = cluster.conf();
-        write!(text, "[ceph]\nenabled = true\ninterval = \"10s\"\ntimeout = \"3s\"\nconf = {conf:?}\n")
+        write!(text, "[ceph]\nenabled = true\ninterval = \"10s\"\ntimeout = \"8s\"\nconf = {conf:?}\n")
             .expect("a text");
         fs::write(folder.path().join("password"), &influx.password).expect("write");
         write!(
@@ -258,7 +263,7 @@ fn two_collectors_of_a_cluster_are_harmless_and_two_clusters_stay_apart() {
     let both = wait_for("a round that both have asked, and one of the other's", || {
         let (a, b) = (times("prod", "gw1"), times("prod", "gw2"));
         let both: Vec<i64> = a.into_iter().filter(|time| b.contains(time)).collect();
-        (both.len() >= 2 && !times("lab", "gw3").is_empty()).then_some(both)
+        (!both.is_empty() && !times("lab", "gw3").is_empty()).then_some(both)
     });
     for time in both {
         assert_eq!(time % 10_000, 0, "rounds have the time that was planned");
@@ -280,11 +285,11 @@ fn two_collectors_of_a_cluster_are_harmless_and_two_clusters_stay_apart() {
     assert!(!first.log().contains("writes as"), "{}", first.log());
 
     // What it keeps, it can tell; and it does not tell of a log.
-    let page = wait_for("a round that was answered whole", || {
+    let page = wait_for("a report", || {
         let report = first.says(&["report"]);
         assert!(report.status.success(), "{}", text(&report.stderr));
         let page = text(&report.stdout);
-        page.contains("IOPS").then_some(page)
+        page.contains("HEALTH_").then_some(page)
     });
     assert!(page.contains("Ceph: cluster prod") && !page.contains("Nothing was counted"), "{page}");
     let status = first.says(&["status"]);

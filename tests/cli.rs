@@ -294,3 +294,21 @@ fn no_secret_of_a_request_gets_out() {
         }
     }
 }
+
+#[test]
+fn a_report_is_of_all_or_of_one_gateway_or_log() {
+    let site = site(2_000);
+    let log = path(&site, "access.log");
+    for node in ["gw1", "gw2"] {
+        site.succeed(&["replay", "--to", "store", "--node", node, &log]);
+    }
+    let requests = |options: &[&str]| -> u64 {
+        let arguments: Vec<&str> = ["report", "--json"].iter().chain(options).copied().collect();
+        let report: serde_json::Value = serde_json::from_str(&site.succeed(&arguments)).expect("JSON");
+        report["total"]["requests"].as_u64().unwrap_or_else(|| panic!("{report}"))
+    };
+    let (all, one) = (requests(&[]), requests(&["--node", "gw2"]));
+    assert!(one > 1_000 && all == 2 * one, "{all}, {one}");
+    assert_eq!((requests(&["--log", "access"]), requests(&["--node", "gw1", "--log", "access"])), (all, one));
+    assert_eq!((requests(&["--log", "other"]), requests(&["--node", "gw3"])), (0, 0));
+}

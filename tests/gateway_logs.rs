@@ -214,3 +214,57 @@ fn an_ops_log_counts_the_same_however_it_was_flushed() {
         assert_eq!(counted(GatewayLog::Ops, &sent, block), apart);
     }
 }
+
+/// One of each of these from the recorded ops log, three on a line, with what may go wrong between them.
+#[cfg(feature = "cli")]
+fn a_little_of_everything() -> Vec<u8> {
+    let ops = corpus::read_zst("ops.log.zst");
+    let first = |mark: &str| {
+        let found = lines(&ops).find(|entry| memchr::memmem::find(entry, mark.as_bytes()).is_some());
+        found.unwrap_or_else(|| panic!("no {mark}"))
+    };
+    let marks = [
+        "\"create_bucket\"",
+        "\"put_obj\"",
+        "\"uri\":\"HEAD /3-dev-num/",
+        "\"uri\":\"GET /swift/v1/",
+        "\"copy_obj\"",
+        "\"multi_object_delete\"",
+        "\"put_obj_metadata\"",
+        "\"user\":\"acme$",
+        "\"error_code\":\"NoSuchKey\"",
+        "\"init_multipart\"",
+        "\"post_obj\"",
+    ];
+    let mut log = Vec::new();
+    for (n, entry) in marks.iter().map(|mark| first(mark)).enumerate() {
+        log.extend_from_slice(entry);
+        if n % 3 == 2 {
+            log.extend_from_slice(b"\n\n");
+        }
+    }
+    let put = first(marks[1]);
+    log.extend_from_slice(&put[..200]);
+    log.extend_from_slice(put);
+    log.extend_from_slice(b"\n{\"bucket\":\"b\",\"http_status\":\"200\"}\nnothing of RGW's\n");
+    log
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn explain_says_what_it_said_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("ops.log");
+    std::fs::write(&log, a_little_of_everything()).unwrap();
+    let mut command = support::site::program();
+    command.args(["--config", "/dev/null", "explain", "--rgw-release", "pacific", "--log-format", "rgw-ops"]);
+    let output = command.arg(&log).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/explain-rgw-ops.txt");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, &said).unwrap();
+    }
+    let golden = std::fs::read_to_string(path).unwrap();
+    assert!(said == golden, "differs from {path} (UPDATE_GOLDEN=1 writes it anew):\n{said}");
+}

@@ -236,15 +236,29 @@ async fn tls_is_never_given_up_for_plain_text() {
 
 #[tokio::test]
 async fn an_answer_is_not_read_without_end() {
-    let endless = format!("{{\"error\":\"{}\"}}", "x".repeat(200 << 10));
+    let endless = format!("{{\"error\":\"{}\"}}", "x".repeat(2 << 20));
     let fake = Fake::new([say(400, "", &endless), say(503, "", &endless)]);
     let client = client(fake.target());
     for _ in 0..2 {
         match client.write(LINES).await {
-            Outcome::Retry { why, .. } => assert!(why.len() < 1_000, "{} bytes", why.len()),
+            Outcome::Unclear { why } | Outcome::Retry { why, .. } => {
+                assert!(why.len() < 1_000, "{} bytes", why.len());
+            }
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// InfluxDB quotes each line that it cannot parse: for a batch of them that is more than anybody reads.
+#[tokio::test]
+async fn s5_a_400_that_is_too_long_is_asked_for_fewer_points() {
+    let long = format!("{{\"error\":\"{}\"}}", "unable to parse ".repeat(100_000));
+    let fake =
+        Fake::new([say(400, "", &long), say(204, "", ""), say(400, "", "{\"error\":\"type conflict\"}")]);
+    let mut sender = Sender::new(client(fake.target()));
+    let report = sender.send(b"a x=1i 1\nb x=1i 1\n").await.expect("it is dealt with");
+    assert_eq!((report.written, report.rejected.len()), (1, 1));
+    assert_eq!(report.rejected[0].reason, "type conflict");
 }
 
 #[tokio::test]

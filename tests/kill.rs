@@ -7,9 +7,10 @@ mod support;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
+use std::process::Command;
 
 use support::influx::{InfluxDb, VictoriaMetrics};
-use support::site::{Site, count_lines};
+use support::site::{Site, count_lines, program};
 use support::traffic::{Random, Traffic};
 use support::wait_for;
 
@@ -136,6 +137,10 @@ fn k6_sighup_under_traffic() {
     });
     let before = site.committed();
     wait_for("it goes on", || (site.committed() > before).then_some(()));
+    assert_eq!(said("committed"), 0, "that is for those who look for mistakes");
+    fs::write(site.config(), format!("log_level = \"debug\"\n{good}")).expect("write");
+    daemon.signal("HUP");
+    wait_for("it says more", || (said("committed") > 0 && said("closed") > 0).then_some(()));
     fs::write(site.config(), good).expect("write");
     for _ in 0..100 {
         daemon.signal("HUP");
@@ -143,6 +148,37 @@ fn k6_sighup_under_traffic() {
     let lines = traffic.stop();
     site.drain(daemon, lines);
     assert_counted_once(&influx, "k6", lines);
+}
+
+/// Wherever there is no memory left, it ends, and that is as if it had been killed.
+#[test]
+fn k7_out_of_memory_is_a_kill() {
+    let influx = InfluxDb::shared();
+    let mut site = Site::new("rgwlens");
+    site.output_influx("influx", &influx, "k7");
+    let traffic = Traffic::start(&site.log(), 7);
+    let mut died = 0;
+    for limit_kib in (20_000..1_000_000).step_by(15_000) {
+        let mut limited = Command::new("sh");
+        limited
+            .args(["-c", &format!("ulimit -v {limit_kib}; exec \"$0\" \"$@\"")])
+            .arg(program().get_program());
+        let mut daemon = site.run_by(limited);
+        let before = site.committed();
+        let counts = wait_for("it ends, or counts", || {
+            (daemon.ended().is_some() || site.committed() > before + 500).then(|| daemon.ended().is_none())
+        });
+        if counts {
+            daemon.end("KILL");
+            break;
+        }
+        died += 1;
+    }
+    assert!(died > 1, "there was always enough memory");
+    let daemon = site.start();
+    let lines = traffic.stop();
+    site.drain(daemon, lines);
+    assert_counted_once(&influx, "k7", lines);
 }
 
 #[test]

@@ -3,14 +3,19 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::influx::InfluxDb;
+use rgwlens::access_log::ClassifierSettings;
+use rgwlens::point::{Tags, TimestampMs};
+use rgwlens::replay::{self, Input, Limits, Mode, Outcome, Parts, Place, Progress, ReplayError};
+use rgwlens::stats::{Part, Settings, WindowKind};
+use rgwlens::store::{Range, Reader, Store, Stream};
+use support::influx::{InfluxDb, VictoriaMetrics};
 use support::points::{self, Point};
 use support::sink::Sink;
-use support::site::{Site, count_lines};
+use support::site::{Site, count_lines, program};
 use support::traffic::{self, Random, Traffic};
 use support::wait_for;
 
@@ -211,10 +216,159 @@ fn no_replay_damages_what_is_there() {
     }
     assert!(nothing < history.files.len(), "no file alone had a window to replace: this tests nothing");
 
+    // Killed at any moment, it is done again, once what the store got of it has been sent.
+    let files: Vec<String> = history.files.iter().map(|file| file.display().to_string()).collect();
+    let mut interrupted = 0;
+    for after_ms in [30, 600] {
+        let mut command = program();
+        command.arg("--config").arg(history.site.config()).args(["replay", "--replace"]).args(&files);
+        let mut replay = history.site.spawn(&mut command);
+        std::thread::sleep(std::time::Duration::from_millis(after_ms));
+        interrupted += usize::from(replay.ended().is_none());
+        drop(replay);
+        let daemon = history.site.start();
+        history.site.drain(daemon, history.lines);
+        let output = history.replay(&["--replace"], &history.files);
+        assert!(output.status.success(), "{}", said(&output));
+        history.assert_whole("after a --replace that was killed and done again");
+    }
+    assert!(interrupted > 0, "it was never killed: this tests nothing");
+
     // What the store has now goes out once more, and changes nothing.
     let daemon = history.site.start();
     history.site.drain(daemon, history.lines);
     history.assert_whole("after the daemon sent what was replaced");
     history.site.succeed(&["resend", "--since", "1h"]);
     history.assert_whole("after resend of what was replaced");
+}
+
+/// Lines of these moments, in this order.
+fn lines(times: impl IntoIterator<Item = i64>) -> String {
+    let mut random = Random(5);
+    times.into_iter().map(|time| traffic::line(&mut random, time)).collect()
+}
+
+/// Workers write out of order: `run` counts from a moment that is before its first line.
+#[test]
+fn a_backfill_ends_where_run_began_also_out_of_order() {
+    let influx = InfluxDb::shared();
+    let mut site = Site::new("rgwlens");
+    site.output_influx("influx", &influx, "began");
+    let start = (traffic::now_ms() - 3_600_000) / 10_000 * 10_000;
+    let before = site.path("access.log.1");
+    fs::write(&before, lines([start].into_iter().chain((2_000..10_000).step_by(10).map(|ms| start + ms))))
+        .expect("write");
+    // The second line is in the window before that of the first, and in time for it.
+    let began = [15_100, 14_950].into_iter().chain((15_200..20_000).step_by(10));
+    fs::write(site.log(), lines(began.map(|ms| start + ms))).expect("write");
+    let daemon = site.start();
+    site.drain(daemon, 482);
+    assert_eq!(influx.sum("began", "rgw_log", "lines"), 482);
+    for file in [&before, &site.log()] {
+        assert!(file.exists());
+    }
+    let (before, log) = (before.display().to_string(), site.log().display().to_string());
+    site.succeed(&["replay", &before, &log]);
+    // All but the line of the window that the files begin in.
+    for (measurement, field) in [("rgw_log", "lines"), ("rgw_node", "requests"), ("rgw_bucket", "requests")] {
+        assert_eq!(influx.sum("began", measurement, field), 482 + 800, "{measurement}");
+    }
+}
+
+#[test]
+fn a_second_replay_into_a_store_is_refused() {
+    let site = Site::new("rgwlens");
+    fs::write(site.log(), log(false)).expect("write");
+    let log = site.log().display().to_string();
+    let store = Store::open(&site.path("rgwlens.db")).expect("a store");
+    let first = store.lock_for_replay().expect("nobody else replays");
+    let second = site.rgwlens(&["replay", "--to", "store", &log]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(said(&second).contains("another `rgwlens replay`"), "{}", said(&second));
+    drop(first);
+    site.succeed(&["replay", "--to", "store", &log]);
+    let again = site.rgwlens(&["replay", "--to", "store", &log]);
+    assert!(said(&again).contains("already has points"), "{}", said(&again));
+}
+
+/// It is asked before anything is deleted, also of the store.
+#[test]
+fn what_an_output_cannot_delete_is_not_deleted_anywhere() {
+    let victoria = VictoriaMetrics::start();
+    let mut site = Site::new("rgwlens");
+    site.output_victoria("victoria", &victoria);
+    fs::write(site.log(), log(false)).expect("write");
+    let daemon = site.start();
+    site.drain(daemon, count_lines(&[&site.log()]));
+    let stored = || Reader::open(&site.path("rgwlens.db")).expect("a store").bounds().expect("bounds");
+    let before = stored();
+    let output = site.rgwlens(&["replay", "--replace", &site.log().display().to_string()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("cannot delete a range of time"), "{}", said(&output));
+    assert_eq!(stored(), before);
+}
+
+/// Takes nothing.
+struct Away;
+
+impl Parts for Away {
+    fn write(&mut self, _: &[Part]) -> Result<(), ReplayError> {
+        Err(ReplayError::NotTaken { place: "it".into(), why: "503".into(), go_on: "" })
+    }
+
+    fn finish(&mut self, _: &mut Outcome) -> Result<(), ReplayError> {
+        Ok(())
+    }
+}
+
+impl Place for Away {
+    fn name(&self) -> String {
+        "it".into()
+    }
+
+    fn find(&mut self, _: Range) -> Result<Option<String>, ReplayError> {
+        Ok(None)
+    }
+
+    fn lines_by_window(&mut self, _: Range, _: i64) -> Result<BTreeMap<TimestampMs, u64>, ReplayError> {
+        Ok(BTreeMap::new())
+    }
+
+    fn delete(&mut self, _: WindowKind, _: &[Range]) -> Result<(), ReplayError> {
+        Ok(())
+    }
+}
+
+struct Silent;
+
+impl Progress for Silent {
+    fn begin(&mut self, _: &'static str, _: u64, _: std::sync::Arc<std::sync::atomic::AtomicU64>) {}
+
+    fn end(&mut self) {}
+}
+
+/// Each way to write is gone on with in the one way that is right.
+#[test]
+fn an_interrupted_replay_says_how_to_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("access.log");
+    fs::write(&file, log(false)).expect("write");
+    let input = Input {
+        files: vec![file],
+        format: "rgwlens".parse().expect("a format"),
+        classifier: ClassifierSettings::default(),
+        settings: Settings::default(),
+        stream: Stream { name: "access".into(), tags: Tags::new([("node", "gw1")]) },
+        max_line: 1 << 20,
+        jobs: 2,
+    };
+    let limits = Limits { period: Range::ALL, counted_from_ms: None };
+    for (mode, option) in
+        [(Mode::Careful, "--overwrite"), (Mode::Overwrite, "--overwrite"), (Mode::Replace, "--replace")]
+    {
+        let error =
+            replay::replay(&input, &mut [Away], mode, limits, &mut Silent).expect_err("it takes nothing");
+        let error = error.to_string();
+        assert!(error.contains(option) && error.matches("--").count() == 1, "{mode:?}: {error}");
+    }
 }

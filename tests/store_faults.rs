@@ -178,6 +178,20 @@ fn d2_read_only_at_start() {
     assert_refuses(&site, daemon, 1, &["is mounted read-only"]);
 }
 
+/// From now on these system calls of the daemon fail: waits until it has noticed. Ends with what is given.
+fn failing_until_reading_waits(site: &Site, daemon: &Process, calls: &str, error: &str) -> Process {
+    let before = site.said().matches("reading waits").count();
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e"]);
+    strace.arg(format!("inject={calls}:error={error}")).args(["-p", &daemon.id().to_string()]);
+    let mut strace = Process::start(&mut strace).expect("this test needs strace: apt-get install strace");
+    wait_for("reading waits", || {
+        assert!(strace.ended().is_none(), "strace cannot look at our own process");
+        (site.said().matches("reading waits").count() > before).then_some(())
+    });
+    strace
+}
+
 /// What a kernel does that finds a file system damaged. It cannot be asked to while files are open for writing, so the
 /// system calls are made to fail as they do then.
 #[test]
@@ -189,15 +203,7 @@ fn d2_read_only_while_running() {
     let daemon = site.start();
     wait_for("points arrive", || (influx.sum("d2", "rgw_log", "lines") > 0).then_some(()));
     for error in ["EROFS", "EIO", "EDQUOT"] {
-        let before = site.said().matches("reading waits").count();
-        let mut strace = Command::new("strace");
-        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-e"]);
-        strace.arg(format!("inject=pwrite64:error={error}")).args(["-p", &daemon.id().to_string()]);
-        let mut strace = Process::start(&mut strace).expect("this test needs strace: apt-get install strace");
-        wait_for("reading waits", || {
-            assert!(strace.ended().is_none(), "strace cannot look at our own process");
-            (site.said().matches("reading waits").count() > before).then_some(())
-        });
+        let strace = failing_until_reading_waits(&site, &daemon, "pwrite64", error);
         strace.end("INT");
         let committed = site.committed();
         wait_for("reading goes on", || (site.committed() > committed).then_some(()));
@@ -205,6 +211,48 @@ fn d2_read_only_while_running() {
     let lines = traffic.stop();
     site.drain(daemon, lines);
     influx.assert_counted_once("d2", lines);
+}
+
+/// The log of parts and the log itself: neither is gone by until it is durable. Then it goes on, or it is killed first.
+#[test]
+fn d3_a_sync_that_fails_is_tried_again_also_after_a_crash() {
+    let influx = InfluxDb::shared();
+    let mut site = Site::new("rgwlens");
+    site.output_influx("influx", &influx, "d3");
+    let traffic = Traffic::start(&site.log(), 33);
+    let mut daemon = site.start();
+    for crash in [false, true, false, true] {
+        let committed = site.committed();
+        wait_for("something is counted", || (site.committed() > committed).then_some(()));
+        let strace = failing_until_reading_waits(&site, &daemon, "fsync,fdatasync", "EIO");
+        traffic.wait_for_more(200);
+        if crash {
+            assert_eq!(daemon.end("KILL"), None);
+            daemon = site.start();
+        } else {
+            strace.end("INT");
+        }
+    }
+    let said = site.said();
+    assert!(said.contains("disk I/O error") && said.contains("dmesg"), "{said}");
+    let lines = traffic.stop();
+    site.drain(daemon, lines);
+    influx.assert_counted_once("d3", lines);
+}
+
+#[test]
+fn d3_a_sync_that_fails_at_start() {
+    let site = Site::new("rgwlens");
+    fs::write(site.log(), "").expect("write");
+    // Without a store, and with one.
+    for _ in 0..2 {
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e"]);
+        strace.arg("inject=fsync,fdatasync:error=EIO").arg(program().get_program());
+        assert_refuses(&site, site.run_by(strace), 1, &["/rgwlens.db", "disk I/O error", "dmesg"]);
+        let daemon = site.start();
+        assert_eq!(daemon.end("TERM"), Some(0));
+    }
 }
 
 #[test]

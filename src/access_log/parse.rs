@@ -245,6 +245,7 @@ fn assign<'a>(field: Field, input: &'a [u8], record: &mut Record<'a>, clock: &mu
         Field::Status => return set(&mut record.status, value::three_digits(input)),
         Field::RequestLength => return set_some(&mut record.request_length, value::digits(input)),
         Field::ContentLength => {
+            record.logs_content_length = true;
             record.content_length =
                 value::digits(input).ok().filter(|(rest, _)| rest.is_empty()).map(|(_, length)| length);
         }

@@ -27,6 +27,8 @@ pub struct Record<'a> {
     pub request_length: Option<u64>,
     /// `$content_length`, bytes: what the client announced. `None` also for a header that is no number.
     pub content_length: Option<u64>,
+    /// The format has `$content_length`: a request without one sent no body, or sent it in chunks.
+    pub logs_content_length: bool,
     /// `$body_bytes_sent`, bytes; `$bytes_sent`, headers included, in a format without it.
     pub body_bytes_sent: u64,
     /// `$bytes_sent`, bytes: headers included.

@@ -115,7 +115,7 @@ impl Runner {
         let said = plain(&said);
         match ended {
             Ok(Ok(status)) => {
-                group.is_over();
+                group.end();
                 if status.success() { Ok(output) } else { Err(CommandError::Failed { status, said }) }
             }
             Ok(Err(error)) => {
@@ -138,7 +138,7 @@ impl Runner {
         let ended = timeout(GRACE, child.wait()).await;
         // Its children may have stayed, whether or not it went.
         group.signal(Signal::KILL);
-        group.is_over();
+        group.end();
         if ended.is_err() && timeout(GRACE, child.wait()).await.is_err() {
             self.lingering.push(child);
         }
@@ -161,7 +161,7 @@ impl Group {
     }
 
     /// Its leader was waited for, and all that could say something has closed its end: the number may be given anew.
-    fn is_over(mut self) {
+    fn end(mut self) {
         self.0 = None;
     }
 }

@@ -1,5 +1,7 @@
 //! The format of a log: that it compiles, what it goes without, and that the log's last lines are written in it.
 
+use std::cmp::Reverse;
+
 use super::{Finding, log::key, sample};
 use crate::{
     access_log::{GatewayLog, InputFormat, InputParser, Lack, LogFormat, Parsed, Reject},
@@ -169,7 +171,8 @@ fn better(log: &LogConfig, lines: &[Vec<u8>]) -> String {
         let tried = try_on(name.parse().ok()?, lines);
         (tried.fitting * 2 > lines.len()).then_some((tried.fitting, name))
     });
-    match known.max_by_key(|(fitting, _)| *fitting) {
+    // Of two that fit as well, the first: civetweb's lines are a part of nginx's.
+    match known.min_by_key(|(fitting, _)| Reverse(*fitting)) {
         Some((fitting, name)) => format!(
             "{}   # {fitting} of the {} lines are of this format",
             key(log, &format!("format = \"{name}\"")),

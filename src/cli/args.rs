@@ -81,7 +81,7 @@ Stopping loses nothing: the next start goes on with the line after the last one 
 
 Examples:
   systemctl enable --now rgwlens
-  rgwlens --log-level debug run                 see every window and commit
+  rgwlens --log-level debug run                 see every window that closes, and every commit
   RGWLENS_STORE__PATH=/tmp/try.db rgwlens run   the environment can set any key")]
     Run,
     /// Count past logs into an output, once
@@ -126,7 +126,7 @@ Example:
 #[derive(Clone, Debug, Default, ClapArgs)]
 #[command(next_help_heading = "How to read lines")]
 pub struct FormatArgs {
-    /// main, rgwlens, combined, or a whole log_format directive, pasted [default: the configuration's]
+    /// main, rgwlens, combined, rgw-ops, beast, civetweb, or a whole log_format directive, pasted [default: the configuration's]
     #[arg(long, value_name = "NAME|DIRECTIVE")]
     pub log_format: Option<String>,
     /// rgw_dns_name, or one of the zonegroup's hostnames: below it a host names a bucket; can be repeated
@@ -337,6 +337,12 @@ pub struct ReportArgs {
     /// Threads that parse and count files, 0 for one each processor; what comes out is the same
     #[arg(short, long, value_name = "N", default_value_t = 1)]
     pub jobs: usize,
+    /// Of this gateway only; of files: which gateway they are from
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+    /// Of this log only; of files: which log of the configuration they are
+    #[arg(long, value_name = "NAME")]
+    pub log: Option<String>,
     /// How lines are written and what they mean.
     #[command(flatten)]
     pub format: FormatArgs,

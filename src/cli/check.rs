@@ -8,6 +8,7 @@ use super::{
     FAILED, OK, USAGE,
     args::{CheckArgs, GlobalArgs},
     explain::visible,
+    json,
 };
 use crate::{
     check::{Finding, Level, check, unusable},
@@ -25,8 +26,7 @@ pub(super) fn run(global: &GlobalArgs, args: &CheckArgs) -> anyhow::Result<u8> {
     };
     let mut out = anstream::stdout().lock();
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &findings)?;
-        writeln!(out)?;
+        write!(out, "{}", json::pretty(&findings)?)?;
     } else {
         print(&findings, &mut out)?;
     }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     access_log::{ClassifierSettings, InputFormat},
-    config::{Choice as _, Config, LogConfig},
+    config::{Choice as _, Config, LogConfig, LogLevel},
     influx::Target,
     store::Range,
 };
@@ -25,19 +25,43 @@ pub(super) fn load(global: &GlobalArgs) -> anyhow::Result<Config> {
     Ok(Config::load(global.config.as_deref())?)
 }
 
+/// What is said on standard error.
+pub(super) struct Log {
+    /// Of the command line: it decides over any configuration.
+    level: Option<LogLevel>,
+    set: Box<dyn Fn(EnvFilter)>,
+}
+
+impl Log {
+    /// From now on as much as this configuration wants.
+    pub(super) fn follow(&self, config: &Config) {
+        (self.set)(filter(self.level, config));
+    }
+}
+
+fn filter(level: Option<LogLevel>, config: &Config) -> EnvFilter {
+    EnvFilter::new(format!("warn,rgwlens={}", level.unwrap_or(config.log_level).name()))
+}
+
 /// Starts saying things on standard error. Under systemd the journal adds the time itself.
-pub(super) fn start_log(global: &GlobalArgs, config: &Config) {
-    let level = global.log_level.unwrap_or(config.log_level).name();
-    let filter = EnvFilter::new(format!("warn,rgwlens={level}"));
+pub(super) fn start_log(global: &GlobalArgs, config: &Config) -> Log {
+    let level = global.log_level;
     let colour = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour);
-    let started = if std::env::var_os("JOURNAL_STREAM").is_some() {
-        log.without_time().with_target(false).try_init()
+    let log = tracing_subscriber::fmt().with_env_filter(filter(level, config)).with_writer(io::stderr);
+    let log = log.with_ansi(colour).with_target(false);
+    // What fails below: somebody else's log is set up, only in a test, and fine there.
+    let set: Box<dyn Fn(EnvFilter)> = if std::env::var_os("JOURNAL_STREAM").is_some() {
+        let log = log.without_time().with_filter_reloading();
+        let handle = log.reload_handle();
+        drop(log.try_init());
+        Box::new(move |filter| drop(handle.reload(filter)))
     } else {
-        log.with_target(false).try_init()
+        let log = log.with_filter_reloading();
+        let handle = log.reload_handle();
+        drop(log.try_init());
+        Box::new(move |filter| drop(handle.reload(filter)))
     };
-    // Somebody else's log is set up: only in a test, and fine there.
-    drop(started);
+    Log { level, set }
 }
 
 /// The log that a command is about: the one named, or the only one, or `access`.

@@ -56,7 +56,7 @@ pub(super) fn run(global: &GlobalArgs, args: &DemoArgs) -> anyhow::Result<u8> {
         Err(error) if error.is::<Interrupted>() => return Ok(FAILED),
         played => played?,
     };
-    let report = report::of_store(demo.store(), Range::ALL, Options::default())?;
+    let report = report::of_store(demo.store(), Range::ALL, report::Filter::default(), Options::default())?;
     write!(out, "{}", report::on_stdout(&report))?;
     writeln!(
         out,

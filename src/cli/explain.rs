@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{
     OK,
     args::{ExplainArgs, GlobalArgs},
-    context,
+    context, json,
 };
 use crate::{
     access_log::{Reject, Told, redacted_uri, unescape},
@@ -42,7 +42,7 @@ fn explain(
     mut input: impl BufRead,
     reader: &mut InputReader,
     slow: &SlowSettings,
-    json: bool,
+    as_json: bool,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     let mut line = Vec::new();
@@ -63,9 +63,8 @@ fn explain(
             });
         });
         for answer in answers {
-            if json {
-                serde_json::to_writer(&mut *out, &answer)?;
-                writeln!(out)?;
+            if as_json {
+                writeln!(out, "{}", json::line(&answer)?)?;
             } else {
                 answer.print(out)?;
             }

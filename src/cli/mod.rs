@@ -6,6 +6,7 @@ mod check;
 mod context;
 mod demo;
 mod explain;
+mod json;
 mod probe;
 mod progress;
 mod quarantine;

@@ -8,12 +8,15 @@ use serde::Serialize;
 use super::{
     FAILED, OK,
     args::{GlobalArgs, QuarantineAction, QuarantineArgs, QuarantineWhich},
-    context,
+    context, json,
     table::{Page, Style, count},
 };
 use crate::{
     config::Config,
-    influx::{Client, Target, sender::Sender},
+    influx::{
+        Client, Target,
+        sender::{PATIENCE, Sender},
+    },
     store::{Quarantined, Reader, Store, Which},
 };
 
@@ -53,11 +56,7 @@ fn list(reader: &Reader, which: &QuarantineWhich, limit: usize) -> anyhow::Resul
     let meant = which.into();
     let listed =
         Listed { total: reader.count_quarantined(&meant)?, points: reader.quarantined(&meant, 0, limit)? };
-    let text = if which.json {
-        serde_json::to_string_pretty(&listed)? + "\n"
-    } else {
-        render(&listed, &Style::of_stdout())
-    };
+    let text = if which.json { json::pretty(&listed)? } else { render(&listed, &Style::of_stdout()) };
     write_out(&text)
 }
 
@@ -124,7 +123,7 @@ fn resend(config: &Config, reader: &Reader, which: &QuarantineWhich) -> anyhow::
     }
     let refused: u64 = all.iter().map(|resent| resent.refused).sum();
     write_out(&if which.json {
-        serde_json::to_string_pretty(&all)? + "\n"
+        json::pretty(&all)?
     } else if all.is_empty() {
         "no such point is in quarantine\n".to_owned()
     } else {
@@ -164,7 +163,7 @@ async fn resend_to(
             lines.push_str(&point.line);
             lines.push('\n');
         }
-        let report = sender.send(lines.as_bytes()).await.with_context(|| {
+        let report = sender.send_patiently(lines.as_bytes(), PATIENCE).await.with_context(|| {
             format!(
                 "output {:?} does not take points; what it has not taken stays in quarantine",
                 target.name

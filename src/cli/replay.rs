@@ -84,7 +84,10 @@ fn write(config: &Config, args: &ReplayArgs, input: &Input) -> anyhow::Result<Ou
     } else {
         None
     };
-    let mut counted_from_ms = followed.as_ref().and_then(|stream| stream.windows.as_ref()?.first_ms);
+    let mut counted_from_ms = followed.as_ref().and_then(|stream| {
+        let windows = stream.windows.as_ref()?;
+        windows.earliest_ms.or(windows.first_ms)
+    });
     let mut places: Vec<Box<dyn Place>> = Vec::new();
     let mut lock: Option<RunLock> = None;
     if mode == Mode::Replace && followed.is_some() {
@@ -95,9 +98,6 @@ fn write(config: &Config, args: &ReplayArgs, input: &Input) -> anyhow::Result<Ou
             open.or_else(|| stream.windows.as_ref()?.watermark_ms)
         });
     }
-    if args.to == Destination::Store || lock.is_some() {
-        places.push(Box::new(StorePlace::new(Store::open(store)?, input.stream.clone())));
-    }
     if args.to == Destination::Influxdb {
         for target in context::outputs(config, args.output.as_deref())? {
             let client = Client::new(target.clone()).with_context(|| format!("output {:?}", target.name))?;
@@ -105,6 +105,10 @@ fn write(config: &Config, args: &ReplayArgs, input: &Input) -> anyhow::Result<Ou
             let now_ms = chrono::Utc::now().timestamp_millis();
             places.push(Box::new(InfluxPlace::new(target, client, input.stream.clone(), fields, now_ms)?));
         }
+    }
+    // Last: what an output refuses to delete is still here.
+    if args.to == Destination::Store || lock.is_some() {
+        places.push(Box::new(StorePlace::new(Store::open(store)?, input.stream.clone())?));
     }
     let limits = Limits { period: context::period(&args.period)?, counted_from_ms };
     let outcome = replay::replay(input, &mut places, mode, limits, &mut Bar::default())?;

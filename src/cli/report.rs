@@ -5,12 +5,14 @@ mod files;
 mod page;
 mod stored;
 
+pub(super) use stored::Filter;
+
 use std::{io::Write as _, path::Path};
 
 use super::{
     OK,
     args::{GlobalArgs, ReportArgs},
-    context,
+    context, json,
     table::Style,
 };
 use crate::{
@@ -24,12 +26,13 @@ pub(super) fn run(global: &GlobalArgs, args: &ReportArgs) -> anyhow::Result<u8> 
     let range = context::period(&args.period)?;
     let options = Options { top: args.top, ..Options::default() };
     let report = if args.files.is_empty() {
-        of_store(&config.store.path, range, options)?
+        let filter = Filter { log: args.log.as_deref(), node: args.node.as_deref() };
+        of_store(&config.store.path, range, filter, options)?
     } else {
         files::from_files(&config, args, range, options)?
     };
     // A text first: an error of serde_json would hide a pipe that nobody reads any more.
-    let text = if args.json { serde_json::to_string_pretty(&report)? + "\n" } else { on_stdout(&report) };
+    let text = if args.json { json::pretty(&report)? } else { on_stdout(&report) };
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()?;
@@ -39,9 +42,14 @@ pub(super) fn run(global: &GlobalArgs, args: &ReportArgs) -> anyhow::Result<u8> 
 pub(super) use ceph::render as render_ceph;
 
 /// What a store has of a range of time.
-pub(super) fn of_store(store: &Path, range: Range, options: Options) -> anyhow::Result<Report> {
+pub(super) fn of_store(
+    store: &Path,
+    range: Range,
+    filter: Filter<'_>,
+    options: Options,
+) -> anyhow::Result<Report> {
     let reader = Reader::open(store)?;
-    Ok(stored::from_store(&reader, range, stored::Filter::default(), options)?)
+    Ok(stored::from_store(&reader, range, filter, options)?)
 }
 
 /// The page, as standard output can show it.

@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     config::Config,
-    influx::{Batch, Client, Target, sender::Sender},
+    influx::{
+        Batch, Client, Target,
+        sender::{PATIENCE, Sender},
+    },
     store::{Range, Reader, StoreError},
 };
 
@@ -82,7 +85,7 @@ async fn resend(config: &Config, target: &Target, range: Range) -> anyhow::Resul
 }
 
 async fn flush(sender: &mut Sender<Client>, batch: &mut Batch, sent: &mut Resent) -> anyhow::Result<()> {
-    let report = sender.send(batch.lines()).await.with_context(|| {
+    let report = sender.send_patiently(batch.lines(), PATIENCE).await.with_context(|| {
         let name = &sender.transport().target().name;
         format!("output {name:?} does not take points; resend is harmless to repeat")
     })?;
@@ -107,8 +110,8 @@ mod tests {
         thread,
     };
 
-    /// Answers one request as InfluxDB does, and gives its body.
-    fn take_one(listener: &TcpListener) -> String {
+    /// Answers one request with this, and gives its body.
+    fn take_one(listener: &TcpListener, answer: &[u8]) -> String {
         let (mut stream, _) = listener.accept().unwrap();
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         let mut length = 0;
@@ -124,7 +127,7 @@ mod tests {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).unwrap();
-        stream.write_all(b"HTTP/1.1 204 No Content\r\nX-Influxdb-Version: 1.8.10\r\n\r\n").unwrap();
+        stream.write_all(answer).unwrap();
         String::from_utf8(body).unwrap()
     }
 
@@ -144,7 +147,11 @@ mod tests {
             listener.local_addr().unwrap()
         ))
         .unwrap();
-        let server = thread::spawn(move || take_one(&listener));
+        // Busy for a moment: that is no reason to give up.
+        let server = thread::spawn(move || {
+            take_one(&listener, b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            take_one(&listener, b"HTTP/1.1 204 No Content\r\nX-Influxdb-Version: 1.8.10\r\n\r\n")
+        });
         let range = Range { from_ms: NOON, until_ms: NOON + 300_000 };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let sent = runtime.block_on(resend(&config, &config.outputs[0], range)).unwrap();

@@ -5,7 +5,7 @@ use crate::daemon;
 
 pub(super) fn run(global: &GlobalArgs) -> anyhow::Result<u8> {
     let config = context::load(global)?;
-    context::start_log(global, &config);
-    daemon::run(config, global.config.clone())?;
+    let log = context::start_log(global, &config);
+    daemon::run(config, global.config.clone(), |config| log.follow(config))?;
     Ok(OK)
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     OK,
     args::{GlobalArgs, StatusArgs},
-    context,
+    context, json,
     table::{Cell, Page, Style, bytes, count, span, time},
 };
 use crate::{
@@ -23,11 +23,7 @@ pub(super) fn run(global: &GlobalArgs, args: &StatusArgs) -> anyhow::Result<u8> 
     let path = &config.store.path;
     let status = collect(&Reader::open(path)?, path, Utc::now().timestamp_millis())?;
     // A text first: an error of serde_json would hide a pipe that nobody reads any more.
-    let text = if args.json {
-        serde_json::to_string_pretty(&status)? + "\n"
-    } else {
-        render(&status, &Style::of_stdout())
-    };
+    let text = if args.json { json::pretty(&status)? } else { render(&status, &Style::of_stdout()) };
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()?;

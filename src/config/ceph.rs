@@ -80,7 +80,7 @@ impl Checks<'_> {
             self.wrong("ceph.name", "must have the type before it, as client.rgwlens; without, it is an id");
         }
         let id = self.word("ceph.id", written.id.as_deref());
-        name.map(Identity::Name).or(id.map(Identity::Id))
+        name.map(Identity::Name).or_else(|| id.map(Identity::Id))
     }
 
     fn iops(&mut self, written: &written::Ceph) -> IopsSettings {

@@ -9,6 +9,9 @@ use crate::{
     store::{OutputState, Reader, Store, StoreError, Stream, instance_name},
 };
 
+/// A write-ahead log is cut at 16 MiB. One of this size cannot be.
+const LARGE_WAL: u64 = 128 << 20;
+
 /// Clock-driven, and outside every promise about counting.
 pub(super) struct Health {
     stream: Stream,
@@ -43,6 +46,14 @@ impl Health {
         let reader = Reader::open(&self.store)?;
         let outputs = reader.outputs()?;
         let store_bytes = reader.used_bytes()?;
+        if reader.wal_bytes() > LARGE_WAL {
+            warn!(
+                "the store's write-ahead log has {} MiB: another process looks at the store in a transaction that does not \
+                 end; until it does, nothing that is written is given back to the disk (`fuser -v {}`)",
+                reader.wal_bytes() >> 20,
+                self.store.display()
+            );
+        }
         let mut points = Vec::new();
         let mut status = Vec::new();
         for (name, progress) in self.logs.iter().zip(shared.progress()) {

@@ -2,13 +2,13 @@
 
 use std::{
     ops::ControlFlow,
-    sync::Arc,
+    sync::{Arc, MutexGuard},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::shared::{Progress, Shared};
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     pipeline::{self, Counter, PipelineError, Sink},
     point::TimestampMs,
     stats::{Admission, DAMAGED, Part, Windows, WindowsState},
-    store::{Commit, Reader, StoreError, Stream, StreamState},
+    store::{Commit, Reader, Store, StoreError, Stream, StreamState},
 };
 
 /// Between two commits while lines come in or outputs take parts: how much a crash makes us read again, and how old `status` may be.
@@ -188,7 +188,8 @@ impl<S: Source> Sink<S> for StoreSink {
         }
         while self.shared.is_full() && !self.shared.stopping() {
             self.wait(NAP);
-            self.shared.take_acknowledgements_into_store().unwrap_or_else(|error| warn!("{error}"));
+            let acknowledged = self.shared.take_acknowledgements_into(&mut self.store());
+            acknowledged.unwrap_or_else(|error| warn!("{error}"));
         }
         Ok(if stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
@@ -200,6 +201,10 @@ impl<S: Source> Sink<S> for StoreSink {
 }
 
 impl StoreSink {
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.shared.store_of(self.number)
+    }
+
     /// Something happened, and the last commit is a while ago; or it is a long while ago.
     fn is_time(&self, windows: &Windows) -> bool {
         let age = self.clock.monotonic().saturating_sub(self.committed);
@@ -230,10 +235,16 @@ impl StoreSink {
         }
         if !self.known {
             // Without a position reading would begin as if for the first time.
-            self.known = self.shared.store().checkpoint().is_ok();
+            let known = self.store().checkpoint().is_ok();
+            self.known = known;
         }
-        let floor = self.shared.store().floor_ms(&self.stream.name)?;
-        windows.set_floor(floor);
+        // All is committed: what cannot be looked up now is as it was, until the next time.
+        let floor = self.store().floor_ms(&self.stream.name);
+        match floor {
+            Ok(floor_ms) => windows.set_floor(floor_ms),
+            Err(error) if error.may_pass() => debug!(log = %self.stream.name, "{error}"),
+            Err(error) => return Err(error),
+        }
         self.report(windows, source);
         Ok(())
     }
@@ -249,13 +260,21 @@ impl StoreSink {
 
     fn try_commit(&mut self) -> Result<(), StoreError> {
         let acknowledgements = self.shared.take_acknowledgements();
-        if let Err(error) = self.shared.store().commit(&self.stream, &self.staged, &acknowledgements) {
+        let committed = self.store().commit(&self.stream, &self.staged, &acknowledgements);
+        if let Err(error) = committed {
             self.shared.give_back(acknowledgements);
             return Err(error);
         }
         let staged = std::mem::take(&mut self.staged);
         self.committed = self.clock.monotonic();
         self.committed_state = staged.windows;
+        debug!(
+            log = %self.stream.name, lines = self.committed_state.totals.lines, parts = staged.parts.len(),
+            open = staged.open.len(), "committed"
+        );
+        for part in &staged.parts {
+            debug!(log = %self.stream.name, kind = ?part.id.kind, start = %time(part.id.start_ms), k = part.id.k, "closed");
+        }
         if !staged.parts.is_empty() {
             self.shared.committed();
             if let Some(exposed) = self.shared.exposed() {

@@ -53,8 +53,13 @@ const HEALTH: Duration = Duration::from_secs(60);
 /// An ingest thread that has not turned for this long hangs: the watchdog is not fed any more.
 const HUNG: Duration = Duration::from_secs(15);
 
-/// Follows the configured logs until SIGTERM or SIGINT. `file` is where a reload reads the configuration again.
-pub fn run(mut config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
+/// How long a write waits for a replay that writes to the store. All threads wait for the one that does, so this is far
+/// less than what the watchdog bears; then it is tried again.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// Follows the configured logs until SIGTERM or SIGINT. `file` is where a reload reads the configuration again; then
+/// `reloaded` hears of the new one.
+pub fn run(mut config: Config, file: Option<PathBuf>, reloaded: impl Fn(&Config)) -> anyhow::Result<()> {
     let signals = Signals::new().context("cannot handle signals")?;
     let store = Store::open(&config.store.path)?;
     if store.was_lost() {
@@ -80,6 +85,7 @@ pub fn run(mut config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
             daemon = match Daemon::start(&new, daemon.stop()?, &clock) {
                 Ok(daemon) => {
                     config = new;
+                    reloaded(&config);
                     daemon
                 }
                 Err(problem) => {
@@ -126,6 +132,7 @@ fn prepare(
     clock: &Arc<dyn Clock>,
     pace: fn(&mut FollowOptions),
 ) -> anyhow::Result<(Arc<Shared>, Vec<Job>)> {
+    store.wait_at_most(BUSY)?;
     for target in &config.outputs {
         store.add_output(&target.name, target.required)?;
     }
@@ -236,7 +243,7 @@ impl Daemon {
             outcome = outcome.and(Err(anyhow::anyhow!("the outputs' thread panicked")));
         }
         outcome?;
-        self.shared.take_acknowledgements_into_store()?;
+        self.shared.take_acknowledgements_into(&mut self.shared.store())?;
         let shared = Arc::into_inner(self.shared).context("a thread still holds the store")?;
         Ok(shared.into_store())
     }

@@ -3,9 +3,10 @@
 use std::{
     collections::HashMap,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -18,6 +19,9 @@ use crate::{
     stats::Totals,
     store::{Acknowledgement, Keep, Store, StoreError},
 };
+
+/// How often a log's thread looks whether the store is free.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Shared by all threads between a start and a stop.
 pub(super) struct Shared {
@@ -81,6 +85,20 @@ impl Shared {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The store, for a log's thread: while another one has it, this one is alive all the same, and says so.
+    pub(super) fn store_of(&self, log: usize) -> MutexGuard<'_, Store> {
+        loop {
+            match self.store.try_lock() {
+                Ok(store) => return store,
+                Err(TryLockError::Poisoned(store)) => return store.into_inner(),
+                Err(TryLockError::WouldBlock) => {
+                    self.turned(log);
+                    thread::sleep(LOOK);
+                }
+            }
+        }
+    }
+
     pub(super) fn into_store(self) -> Store {
         self.store.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,12 +125,12 @@ impl Shared {
     }
 
     /// Acknowledgements alone, where no commit takes them along.
-    pub(super) fn take_acknowledgements_into_store(&self) -> Result<(), StoreError> {
+    pub(super) fn take_acknowledgements_into(&self, store: &mut Store) -> Result<(), StoreError> {
         let acknowledgements = self.take_acknowledgements();
         if acknowledgements.is_empty() {
             return Ok(());
         }
-        self.store().acknowledge(&acknowledgements).inspect_err(|_| self.give_back(acknowledgements))
+        store.acknowledge(&acknowledgements).inspect_err(|_| self.give_back(acknowledgements))
     }
 
     /// A commit failed: what it would have written waits for the next.
@@ -212,4 +230,29 @@ impl Shared {
 /// The wall clock.
 pub(super) fn now_ms() -> TimestampMs {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as TimestampMs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_waits_for_the_store_is_alive() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = Shared::new(Store::open(&folder.path().join("store.db")).unwrap(), 2);
+        let turned = || shared.logs[1].turned.load(Ordering::Relaxed);
+        thread::scope(|scope| {
+            let held = shared.store();
+            let waiting = scope.spawn(|| drop(shared.store_of(1)));
+            for _ in 0..3 {
+                let before = turned();
+                while turned() == before {
+                    assert!(!waiting.is_finished(), "it did not wait");
+                    thread::yield_now();
+                }
+            }
+            drop(held);
+        });
+        assert_eq!(shared.logs[0].turned.load(Ordering::Relaxed), 0);
+    }
 }

@@ -23,7 +23,7 @@ use super::{
     incident::{Incident, Incidents},
     line_buffer::Piece,
     position::{FilePosition, Position},
-    reader::{Filled, Reader},
+    reader::{Filled, Match, Reader},
     siblings::{Sibling, Siblings},
     watch::Watch,
 };
@@ -145,8 +145,8 @@ struct Tail {
     read_ms: TimestampMs,
     /// It cannot grow (a copy of a file that was then truncated): its end is the end.
     sealed: bool,
-    /// It was empty when it was found beside the log: it may come to be a copy of a file that was read, being made.
-    empty: bool,
+    /// It had no line when it was found beside the log: it may come to be a copy of a file that was read, being made.
+    begun: bool,
     /// Lines were handed out since it was last synced.
     unsynced: bool,
     /// It could not be read: when to try again. Until it can, it is not let go.
@@ -161,7 +161,7 @@ impl Tail {
             stirred: now,
             read_ms: 0,
             sealed: false,
-            empty: false,
+            begun: false,
             unsynced: false,
             failing: None,
         }
@@ -346,7 +346,7 @@ impl Follower {
                 Piece::Lines(range) => {
                     tail.unsynced = true;
                     // Now that there is a whole line to tell by.
-                    if std::mem::take(&mut tail.empty) && self.is_copy(at) {
+                    if std::mem::take(&mut tail.begun) && self.was_read_elsewhere(at) {
                         self.files.remove(at);
                         continue;
                     }
@@ -396,6 +396,24 @@ impl Follower {
             }
         }
         None
+    }
+
+    /// Whether a file that has got lines is a copy of another one that is held: of what that says now, or, where it was
+    /// truncated since, of what was read of it. (Then the rest of it is found when that is noticed.)
+    fn was_read_elsewhere(&self, at: usize) -> bool {
+        if self.is_copy(at) {
+            return true;
+        }
+        let scan = self.siblings.scan();
+        let id = self.files[at].reader.id();
+        let Some(copy) = scan.files.iter().chain(&scan.others).find(|sibling| sibling.id == id) else {
+            return false;
+        };
+        let others = self.files.iter().enumerate().filter(|(other, _)| *other != at);
+        others.into_iter().any(|(_, other)| {
+            let position = other.reader.position();
+            position.offset > 0 && matches!(Reader::resume(copy, &position), Ok(Match::Yes(_)))
+        })
     }
 
     /// Whether a file is a copy of another one that is held.

@@ -289,13 +289,15 @@ impl Reader {
         self.codec == Some(Codec::Plain) && (now.size < at || matches!(self.still_says(now, at), Ok(false)))
     }
 
-    /// Whether the bytes before `at` are what was read; compared only when the metadata moved since they last were.
+    /// Whether the file begins as it did, and the bytes before `at` are what was read; compared only when the metadata
+    /// moved since they last were. (One long line may end as another does; the first line has a time.)
     fn still_says(&mut self, now: Stamp, at: u64) -> io::Result<bool> {
         if self.verified == Some(now) {
             return Ok(true);
         }
         let tail = self.buffer.tail();
-        let same = read_at(&self.file, at - tail.len() as u64, tail.len())? == tail;
+        let same = read_at(&self.file, at - tail.len() as u64, tail.len())? == tail
+            && read_at(&self.file, 0, self.head.len())? == self.head;
         if same {
             self.verified = Some(now);
         }

@@ -42,6 +42,12 @@ pub enum Outcome {
         /// The server's reason, for one of them.
         message: String,
     },
+    /// At least one point may never be stored, but the answer was too long to be read to its end: for fewer points it is
+    /// shorter.
+    Unclear {
+        /// What happened.
+        why: String,
+    },
     /// At least one point is older than the database keeps; all others that are good were stored.
     Expired {
         /// The server's message.
@@ -59,8 +65,19 @@ pub(super) struct Answer {
     pub(super) location: Option<String>,
     pub(super) version: Option<String>,
     pub(super) body: Vec<u8>,
-    /// The body was longer than the bound, or broke off.
-    pub(super) cut: bool,
+    /// Whether that is all of the body.
+    pub(super) end: End,
+}
+
+/// Where the body of an answer ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It was read to its end.
+    Whole,
+    /// It is longer than what is read of one.
+    TooLong,
+    /// The connection broke.
+    BrokenOff,
 }
 
 impl Answer {

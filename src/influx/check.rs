@@ -62,7 +62,7 @@ pub async fn ping(client: &Client) -> Result<Option<String>, Problem> {
 async fn writable(client: &Client) -> Result<String, Problem> {
     match client.write(b"").await {
         // InfluxDB 2 finds a body without points invalid, after it has found the bucket.
-        Outcome::Written | Outcome::Rejected { .. } | Outcome::Expired { .. } => {
+        Outcome::Written | Outcome::Unclear { .. } | Outcome::Rejected { .. } | Outcome::Expired { .. } => {
             Ok(match &client.target().kind {
                 Kind::Influx1 { database, .. } => {
                     format!("database {database:?} is there and may be written")

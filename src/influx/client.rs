@@ -2,7 +2,7 @@
 
 use super::{
     Kind, Secret, Target,
-    answer::{Answer, Outcome, quotable},
+    answer::{Answer, End, Outcome, quotable},
     mend,
 };
 use base64::Engine as _;
@@ -18,8 +18,8 @@ use std::{
     time::SystemTime,
 };
 
-/// The most that is read of an answer to a write, bytes.
-const MAX_ANSWER: usize = 64 << 10;
+/// The most that is read of an answer to a write, bytes: it may quote lines, and one of them always fits.
+const MAX_ANSWER: usize = 1 << 20;
 
 /// Shortest secret that is looked for in what a server says: shorter ones would blot out words.
 const MIN_REDACTED: usize = 4;
@@ -181,10 +181,13 @@ impl Client {
             };
             match self.send(&request).await {
                 Ok(answer) if answer.status == 415 && gzip => self.plain.store(true, Ordering::Relaxed),
-                Ok(answer) if answer.cut && matches!(answer.status, 400 | 422) => {
-                    // Which of the meanings of 400 it is stands in the part that is missing.
-                    let why = format!("{} (the answer broke off)", answer.why(&self.target));
-                    return Outcome::Retry { after: None, why };
+                // Which of the meanings of 400 it is stands in the part that is missing.
+                Ok(answer) if answer.end != End::Whole && matches!(answer.status, 400 | 422) => {
+                    let why = answer.why(&self.target);
+                    return match answer.end {
+                        End::TooLong => Outcome::Unclear { why: format!("{why} (and so on)") },
+                        _ => Outcome::Retry { after: None, why: format!("{why} (the answer broke off)") },
+                    };
                 }
                 Ok(answer) => return answer.meaning(&self.target, SystemTime::now()),
                 Err(failure) => return failure.outcome(&self.target),
@@ -250,7 +253,7 @@ impl Client {
             location: text(header::LOCATION, response.headers()),
             version: text(header::HeaderName::from_static("x-influxdb-version"), response.headers()),
             body: Vec::new(),
-            cut: false,
+            end: End::Whole,
         };
         loop {
             match response.chunk().await {
@@ -258,14 +261,14 @@ impl Client {
                     let room = request.max_answer - answer.body.len();
                     answer.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
                     if chunk.len() > room {
-                        answer.cut = true;
+                        answer.end = End::TooLong;
                         break;
                     }
                 }
                 Ok(None) => break,
                 // The status is here, and most often says enough.
                 Err(_) => {
-                    answer.cut = true;
+                    answer.end = End::BrokenOff;
                     break;
                 }
             }

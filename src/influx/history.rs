@@ -8,7 +8,7 @@ mod victoria;
 
 use super::{
     Client, Kind, Outcome,
-    answer::Answer,
+    answer::{Answer, End},
     client::{Failure, Request},
     line_protocol::stored_name,
 };
@@ -223,10 +223,19 @@ impl<'a> History<'a> {
             Kind::Influx2 { org, bucket, .. } => {
                 influx2::delete(self, org, bucket, range, measurements).await
             }
+            Kind::VictoriaMetrics { .. } => self.can_delete(),
+        }
+    }
+
+    /// Whether its kind can delete a range of time: VictoriaMetrics cannot.
+    pub fn can_delete(&self) -> Result<(), HistoryError> {
+        let target = self.client.target();
+        match &target.kind {
+            Kind::Influx1 { .. } | Kind::Influx2 { .. } => Ok(()),
             Kind::VictoriaMetrics { .. } => Err(HistoryError::Impossible(format!(
                 "the output `{}` is a VictoriaMetrics, which cannot delete a range of time, only whole series; \
                  write in place instead, or to another `log`",
-                self.client.target().name
+                target.name
             ))),
         }
     }
@@ -258,7 +267,7 @@ impl<'a> History<'a> {
             }
         };
         match answer.status {
-            200 | 204 if answer.cut => Err(HistoryError::Unreachable {
+            200 | 204 if answer.end != End::Whole => Err(HistoryError::Unreachable {
                 after: None,
                 why: format!("the answer of {} broke off", target.url),
             }),
@@ -279,7 +288,9 @@ fn from_outcome(outcome: Outcome) -> HistoryError {
         Outcome::Refused { why, mend } => HistoryError::Refused { why, mend },
         Outcome::Written => HistoryError::Unexpected("an empty answer to a question".to_owned()),
         Outcome::TooLarge => HistoryError::Unexpected("the server finds the question too large".to_owned()),
-        Outcome::Rejected { message } | Outcome::Expired { message } => HistoryError::Unexpected(message),
+        Outcome::Unclear { why: message } | Outcome::Rejected { message } | Outcome::Expired { message } => {
+            HistoryError::Unexpected(message)
+        }
     }
 }
 

@@ -69,6 +69,9 @@ pub enum NotNowKind {
     Refused,
 }
 
+/// How long a command that was started by hand waits for a target that does not take points.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
 /// Sends batches to one target, and remembers how much it takes at once.
 #[derive(Debug)]
 pub struct Sender<T> {
@@ -109,6 +112,25 @@ impl<T: Transport> Sender<T> {
         Ok(report)
     }
 
+    /// The same, and again while the target is disturbed, until so much time was waited. What somebody has to mend is
+    /// not waited for.
+    pub async fn send_patiently(&mut self, lines: &[u8], patience: Duration) -> Result<Report, NotNow> {
+        let (mut backoff, mut waited) = (Backoff::default(), Duration::ZERO);
+        loop {
+            match self.send(lines).await {
+                Ok(report) => return Ok(report),
+                Err(not_now) => {
+                    let wait = backoff.next(&not_now, random());
+                    waited += wait;
+                    if waited > patience || not_now.mend.is_some() {
+                        return Err(not_now);
+                    }
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
     /// Sends these lines, and their halves for as long as it takes.
     async fn settle(
         &mut self,
@@ -138,6 +160,10 @@ impl<T: Transport> Sender<T> {
                 Outcome::Refused { why, mend } => {
                     return Err(NotNow { after: None, why, mend: Some(mend), kind: NotNowKind::Refused });
                 }
+                // Nothing is given up for an answer that nobody understood.
+                Outcome::Unclear { why } if count == 1 => {
+                    return Err(NotNow { after: None, why, mend: None, kind: NotNowKind::Retry });
+                }
                 Outcome::TooLarge if count == 1 => {
                     reject(format!("the server takes no {} bytes, not even alone", bytes.len()));
                     continue;
@@ -151,7 +177,7 @@ impl<T: Transport> Sender<T> {
                     report.expired += count as u64;
                     continue;
                 }
-                Outcome::Rejected { .. } | Outcome::Expired { .. } => {}
+                Outcome::Unclear { .. } | Outcome::Rejected { .. } | Outcome::Expired { .. } => {}
             }
             let middle = lines.start + count / 2;
             waiting.push(middle..lines.end);

@@ -55,12 +55,14 @@ pub enum ReplayError {
         error: HistoryError,
     },
     /// The target did not take it for too long.
-    #[error("{place} does not take points: {why}; what was written so far stays, go on with --overwrite")]
+    #[error("{place} does not take points: {why}; what was written so far stays{go_on}")]
     NotTaken {
         /// Where.
         place: String,
         /// Why.
         why: String,
+        /// How to go on once it does, with its own punctuation; may be empty.
+        go_on: &'static str,
     },
     /// Writing to standard output.
     #[error("cannot write: {0}")]

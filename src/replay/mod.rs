@@ -55,6 +55,18 @@ pub enum Mode {
     Overwrite,
 }
 
+impl Mode {
+    /// What to say where it was interrupted while it wrote.
+    fn to_go_on(self) -> &'static str {
+        match self {
+            // The rest is not there, and what is there must not be counted twice.
+            Self::Careful | Self::Overwrite => ", go on with --overwrite",
+            // The range is deleted already: only all of it, anew, is whole.
+            Self::Replace => ", the rest of the range is deleted: do it again with --replace",
+        }
+    }
+}
+
 /// What bounds the windows that may be written, beside the input itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -135,6 +147,9 @@ pub fn replay<P: Place>(
         }
     }
     let coverage = coverage.without(keep);
+    if mode == Mode::Replace {
+        places.iter().try_for_each(Place::can_delete)?;
+    }
     for place in places.iter_mut() {
         match mode {
             Mode::Careful => {}
@@ -147,8 +162,14 @@ pub fn replay<P: Place>(
         }
     }
     let mut sink = write::Writer::covered(places, coverage);
-    let totals = pass(input, "writing", &mut sink, progress)?;
-    Ok(Outcome { totals, ..sink.finish()? })
+    let written = pass(input, "writing", &mut sink, progress).and_then(|totals| Ok((totals, sink.finish()?)));
+    match written {
+        Ok((totals, outcome)) => Ok(Outcome { totals, ..outcome }),
+        Err(ReplayError::NotTaken { place, why, .. }) => {
+            Err(ReplayError::NotTaken { place, why, go_on: mode.to_go_on() })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Windows of which a place holds more lines than the input has: others counted lines of them that are not here (late

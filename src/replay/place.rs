@@ -1,6 +1,6 @@
 //! Where replayed parts go.
 
-use std::{collections::BTreeMap, io::Write, time::Duration};
+use std::{collections::BTreeMap, io::Write};
 
 use tokio::runtime::Runtime;
 
@@ -10,11 +10,11 @@ use crate::{
         Batch, Client, Target,
         history::{self, History},
         line_protocol::{Dialect, Encoder},
-        sender::{Backoff, Sender, random},
+        sender::{PATIENCE, Sender},
     },
     point::{Tags, TimestampMs},
     stats::{MEASUREMENTS, Part, WindowKind, write_points},
-    store::{Range, Reader, Store, Stream},
+    store::{Range, Reader, ReplayLock, Store, StoreError, Stream},
 };
 
 /// Takes parts.
@@ -40,6 +40,11 @@ pub trait Place: Parts {
         range: Range,
         length_ms: i64,
     ) -> Result<BTreeMap<TimestampMs, u64>, ReplayError>;
+
+    /// Whether it can delete at all: asked of all places before the first of them does.
+    fn can_delete(&self) -> Result<(), ReplayError> {
+        Ok(())
+    }
 
     /// Deletes windows of the stream that begin in these ranges.
     fn delete(&mut self, kind: WindowKind, ranges: &[Range]) -> Result<(), ReplayError>;
@@ -75,6 +80,10 @@ impl Place for Box<dyn Place> {
         length_ms: i64,
     ) -> Result<BTreeMap<TimestampMs, u64>, ReplayError> {
         (**self).lines_by_window(range, length_ms)
+    }
+
+    fn can_delete(&self) -> Result<(), ReplayError> {
+        (**self).can_delete()
     }
 
     fn delete(&mut self, kind: WindowKind, ranges: &[Range]) -> Result<(), ReplayError> {
@@ -122,15 +131,17 @@ pub struct StorePlace {
     store: Store,
     stream: Stream,
     waiting: Vec<Part>,
+    _lock: ReplayLock,
 }
 
 /// Parts of one transaction: few enough to be small, enough not to wait for the disk each time.
 const PARTS: usize = 512;
 
 impl StorePlace {
-    /// The parts of this stream.
-    pub fn new(store: Store, stream: Stream) -> Self {
-        Self { store, stream, waiting: Vec::new() }
+    /// The parts of this stream; nobody else's at the same time.
+    pub fn new(store: Store, stream: Stream) -> Result<Self, StoreError> {
+        let lock = store.lock_for_replay()?;
+        Ok(Self { store, stream, waiting: Vec::new(), _lock: lock })
     }
 
     fn flush(&mut self) -> Result<(), ReplayError> {
@@ -160,6 +171,7 @@ impl Place for StorePlace {
 
     fn delete(&mut self, kind: WindowKind, ranges: &[Range]) -> Result<(), ReplayError> {
         self.store.delete(&self.stream, kind, ranges)?;
+        self.store.release_windows(&self.stream, kind, ranges)?;
         Ok(())
     }
 
@@ -190,9 +202,6 @@ pub struct InfluxPlace {
     rejected: Vec<(String, String)>,
     expired: u64,
 }
-
-/// How long a replay waits for a target that does not take points.
-const PATIENCE: Duration = Duration::from_secs(300);
 
 impl InfluxPlace {
     /// Points of this stream to this target.
@@ -225,21 +234,12 @@ impl InfluxPlace {
     }
 
     fn flush(&mut self) -> Result<(), ReplayError> {
-        let mut backoff = Backoff::default();
-        let mut waited = Duration::ZERO;
-        let report = loop {
-            match self.runtime.block_on(self.sender.send(self.batch.lines())) {
-                Ok(report) => break report,
-                Err(not_now) => {
-                    let wait = backoff.next(&not_now, random());
-                    waited += wait;
-                    if waited > PATIENCE || not_now.mend.is_some() {
-                        return Err(ReplayError::NotTaken { place: self.name(), why: not_now.to_string() });
-                    }
-                    std::thread::sleep(wait);
-                }
-            }
-        };
+        let sent = self.runtime.block_on(self.sender.send_patiently(self.batch.lines(), PATIENCE));
+        let report = sent.map_err(|not_now| ReplayError::NotTaken {
+            place: self.name(),
+            why: not_now.to_string(),
+            go_on: "",
+        })?;
         self.expired += report.expired + self.batch.expired();
         for rejected in report.rejected {
             self.rejected.push((String::from_utf8_lossy(&rejected.line).into_owned(), rejected.reason));
@@ -269,6 +269,10 @@ impl Place for InfluxPlace {
         let history = History::new(self.sender.transport());
         let lines = self.runtime.block_on(history.lines_by_window(&range, length_ms));
         self.history(lines)
+    }
+
+    fn can_delete(&self) -> Result<(), ReplayError> {
+        self.history(History::new(self.sender.transport()).can_delete())
     }
 
     fn delete(&mut self, kind: WindowKind, ranges: &[Range]) -> Result<(), ReplayError> {

@@ -54,6 +54,9 @@ impl Verdict {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Gateway, Self::Client, Self::Retried];
 
+    /// What a client sends without waiting for anybody: ten TCP segments, head included (RFC 6928). Bytes.
+    const SENT_AT_ONCE: u64 = 10_000;
+
     /// The value of the field `verdict`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -67,18 +70,19 @@ impl Verdict {
     ///
     /// The gateway is to blame for the time until its first byte; after that the slower of the two sets the pace, and
     /// nginx stops the upstream's clock when it has the last byte: what is left of `$request_time` was the client's.
-    /// A request body is read while the upstream's clock runs, so a slow upload shows as header time: there the rate
-    /// cannot tell, and the gateway is named only where the body was small.
+    /// A request body is read while the upstream's clock runs (`proxy_request_buffering off`), so a client that is slow to
+    /// send looks like a gateway that is slow to answer: `None` where more came than fits in with the head.
     pub fn of(request: &Request<'_>) -> Option<Self> {
         let record = request.record;
         let header = record.upstream_header_time_ms.or(record.upstream_response_time_ms)?;
         if record.upstream_tries > 1 {
             return Some(Self::Retried);
         }
-        let large_upload = request.size == super::Size::Large && request.bytes_in > request.bytes_out;
         let whole = record.request_time_ms.unwrap_or(header);
-        let gateway = u64::from(header) * 2 >= u64::from(whole) && !large_upload;
-        Some(if gateway { Self::Gateway } else { Self::Client })
+        if u64::from(header) * 2 < u64::from(whole) {
+            return Some(Self::Client);
+        }
+        (request.bytes_in <= Self::SENT_AT_ONCE).then_some(Self::Gateway)
     }
 }
 

@@ -12,7 +12,12 @@ use crate::point::TimestampMs;
 
 /// Windows of late lines open at a time, where they are not held. Beyond it the oldest closes early: a log that is read
 /// after the time has passed it by is in order, so the oldest has what it will get. One part more at worst, no loss.
-const LATE_WINDOWS: usize = 128;
+const LATE_WINDOWS: usize = 32;
+
+/// Windows of late lines held to the end of input. Beyond it the oldest closes early, so that files in the wrong order
+/// (or a file that holds two) take no more memory than this: where they are in order among themselves it has all its
+/// lines by then, and else there is one part more.
+pub(super) const HELD_WINDOWS: usize = 512;
 
 /// Where a line belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +69,7 @@ pub(super) struct Family<T> {
     open: Windows<T>,
     /// Late windows that close by the watermark: few.
     late: Windows<T>,
-    /// Late windows that wait for the end of input: as many as there are.
+    /// Late windows that wait for the end of input: at most [`HELD_WINDOWS`].
     held: Windows<T>,
     /// When the last late window that was opened closes. No two get the same time: it tells those of one start apart.
     last_until_ms: TimestampMs,
@@ -219,6 +224,10 @@ impl<T: Tally> Family<T> {
     ) {
         while self.late.len() > LATE_WINDOWS {
             let oldest = self.late.pop_first();
+            self.emit(oldest.into_iter(), &mut seal, parts);
+        }
+        while self.held.len() > HELD_WINDOWS {
+            let oldest = self.held.pop_first();
             self.emit(oldest.into_iter(), &mut seal, parts);
         }
     }

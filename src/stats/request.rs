@@ -52,7 +52,8 @@ pub struct Request<'a> {
     /// Slow, as the settings mean it.
     pub slow: bool,
     /// What came of the body: `$content_length` if the format has it and the request said it, but never more than
-    /// `$request_length`, since what a client announces it need not send. Without it `$request_length`, headers included.
+    /// `$request_length`, since what a client announces it need not send. Without it `$request_length`, headers included;
+    /// but nothing for a request that could have announced a body and did not, unless it may be one in chunks.
     pub bytes_in: u64,
     /// `$body_bytes_sent`.
     pub bytes_out: u64,
@@ -70,6 +71,7 @@ impl<'a> Request<'a> {
         let came = record.request_length;
         let bytes_in = match record.content_length {
             Some(announced) => announced.min(came.unwrap_or(announced)),
+            None if record.logs_content_length && !matches!(record.method, b"PUT" | b"POST") => 0,
             None => came.unwrap_or(0),
         };
         let bytes_out = record.body_bytes_sent;

@@ -56,6 +56,9 @@ pub struct WindowsState {
     pub totals: Totals,
     /// Time of the first line ever.
     pub first_ms: Option<TimestampMs>,
+    /// Earliest time of a line that is not older than the first one by more than the lateness: workers write out of
+    /// order, so what was counted begins with it. `None` in stores of before.
+    pub earliest_ms: Option<TimestampMs>,
     node: FamilyState,
     bucket: FamilyState,
 }
@@ -77,6 +80,8 @@ pub struct Windows {
     jump: Option<(u32, TimestampMs)>,
     /// Time of the first line ever.
     first_ms: Option<TimestampMs>,
+    /// As [`WindowsState::earliest_ms`] has it.
+    earliest_ms: TimestampMs,
     /// Windows before this are pruned: lines for them are expired.
     floor_ms: TimestampMs,
     /// Parts that closed and were not asked for yet.
@@ -110,6 +115,7 @@ impl Windows {
             pending: Vec::new(),
             jump: None,
             first_ms: None,
+            earliest_ms: TimestampMs::MAX,
             floor_ms: TimestampMs::MIN,
             closed: Vec::new(),
             instance: None,
@@ -121,7 +127,7 @@ impl Windows {
     #[inline]
     pub fn record(&mut self, request: &Request<'_>, line: &[u8], now_ms: Option<TimestampMs>) {
         let time_ms = request.record.time_ms.clamp(TIMES_MS.0, TIMES_MS.1);
-        if self.first_ms.is_none() {
+        if time_ms < self.earliest_ms {
             self.begin(time_ms);
         }
         self.totals.lines += 1;
@@ -195,6 +201,9 @@ impl Windows {
         let Some(times) = piece.times else { return Ok(()) };
         if self.first_ms.is_none() {
             self.begin(times.first_ms);
+        }
+        if times.earliest_ms < self.earliest_ms {
+            self.begin(times.earliest_ms);
         }
         self.totals.lines += piece.counted + piece.rejected;
         self.totals.counted += piece.counted;
@@ -325,6 +334,7 @@ impl Windows {
             pending: self.pending.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
             totals: self.totals,
             first_ms: self.first_ms,
+            earliest_ms: self.first_ms.map(|_| self.earliest_ms),
             node: self.node.state(),
             bucket: self.bucket.state(),
         }
@@ -350,6 +360,7 @@ impl Windows {
         self.pending = state.pending.iter().map(|(reason, count)| (known(reason), *count)).collect();
         self.totals = state.totals;
         self.first_ms = state.first_ms;
+        self.earliest_ms = state.earliest_ms.or(state.first_ms).unwrap_or(TimestampMs::MAX);
         if state.first_ms.is_some() {
             let watermark = state.watermark_ms.unwrap_or(TimestampMs::MIN);
             self.node.restore(state.node, watermark);
@@ -390,9 +401,17 @@ impl Windows {
         lost
     }
 
-    /// The first line ever.
+    /// The first line ever, or one from before it.
+    #[cold]
     fn begin(&mut self, time_ms: TimestampMs) {
+        if let Some(first_ms) = self.first_ms {
+            if time_ms >= first_ms.saturating_sub(self.settings.windows.lateness_ms) {
+                self.earliest_ms = time_ms;
+            }
+            return;
+        }
         self.first_ms = Some(time_ms);
+        self.earliest_ms = time_ms;
         if let Some(instance) = self.instance {
             let fresh = time_ms.saturating_add(self.settings.windows.lateness_ms);
             self.node.fresh_until(fresh, instance);

@@ -182,7 +182,7 @@ impl Store {
         })
     }
 
-    /// Forgets outputs that the configuration has no more, so that they do not hold up pruning.
+    /// Forgets outputs that the configuration has no more, so that they do not hold up pruning, and the points they refused.
     pub fn keep_outputs(&mut self, names: &[&str]) -> Result<Vec<String>, StoreError> {
         let mut gone = Vec::new();
         self.transaction(|db| {
@@ -191,6 +191,7 @@ impl Store {
                 let name = name?;
                 if !names.contains(&name.as_str()) {
                     db.execute("DELETE FROM outputs WHERE name = ?1", [&name])?;
+                    db.execute("DELETE FROM quarantine WHERE output = ?1", [&name])?;
                     gone.push(name);
                 }
             }

@@ -26,6 +26,15 @@ pub enum StoreError {
         /// The database.
         path: PathBuf,
     },
+    /// Another `replay` adds to it.
+    #[error(
+        "another `rgwlens replay` writes to the store {path}: two at once could count the same lines twice; nothing was \
+         written, try again when it has ended"
+    )]
+    InReplay {
+        /// The database.
+        path: PathBuf,
+    },
     /// From the future.
     #[error(
         "the store {path} was written by a later version of rgwlens (its layout is {found}, this version knows {known}): \
@@ -119,6 +128,9 @@ impl StoreError {
                 error,
                 mend: "; another process has it, and did not let go of it in time",
             },
+            Some(ErrorCode::SystemIoFailure) => {
+                Self::Failed { path, error, mend: "; see what the kernel says of the disk: `dmesg`" }
+            }
             Some(ErrorCode::ReadOnly) => {
                 Self::Failed { path, error, mend: "; the file or its file system is read-only" }
             }

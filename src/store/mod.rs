@@ -15,7 +15,7 @@ mod tests;
 
 pub use commit::{Acknowledgement, Commit, Stream};
 pub use error::StoreError;
-pub use open::{RunLock, Store, is_in_use};
+pub use open::{ReplayLock, RunLock, Store, is_in_use};
 pub use prune::{Keep, Pruned};
 pub use quarantine::{Quarantined, Which};
 pub use reader::{OutputState, Payload, Range, Reader, StoredPart, StreamState};

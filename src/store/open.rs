@@ -33,6 +33,13 @@ pub struct RunLock {
     _file: File,
 }
 
+/// Held by the one `replay` that adds parts to a store: between its look at what is there and its last part, nobody else
+/// may add the same. A `run` beside it adds others.
+#[derive(Debug)]
+pub struct ReplayLock {
+    _file: File,
+}
+
 impl Store {
     /// Opens the store, or makes it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
@@ -86,22 +93,42 @@ impl Store {
 
     /// Takes the lock of the one who reads the logs. Fails at once when another has it.
     pub fn lock(&self) -> Result<RunLock, StoreError> {
-        let path = lock_path(&self.path);
-        let failed = |error: std::io::Error| StoreError::Open {
-            path: path.clone(),
-            error: error.to_string(),
-            mend: String::new(),
-        };
-        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(RunLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: self.path.clone() }),
-            Err(TryLockError::Error(error)) => Err(failed(error)),
+        match locked(&lock_path(&self.path))? {
+            Some(file) => Ok(RunLock { _file: file }),
+            None => Err(StoreError::InUse { path: self.path.clone() }),
         }
+    }
+
+    /// Takes the lock of the one who replays into it. Fails at once when another has it.
+    pub fn lock_for_replay(&self) -> Result<ReplayLock, StoreError> {
+        match locked(&self.path.with_extension("replay.lock"))? {
+            Some(file) => Ok(ReplayLock { _file: file }),
+            None => Err(StoreError::InReplay { path: self.path.clone() }),
+        }
+    }
+
+    /// How long a write waits for another process that writes, before it fails and may be tried again.
+    pub fn wait_at_most(&self, time: Duration) -> Result<(), StoreError> {
+        self.db.busy_timeout(time).map_err(|error| self.failed(error))
     }
 
     pub(super) fn failed(&self, error: rusqlite::Error) -> StoreError {
         StoreError::of(&self.path, error)
+    }
+}
+
+/// The file, locked until it is dropped; `None` when somebody else has it locked.
+fn locked(path: &Path) -> Result<Option<File>, StoreError> {
+    let failed = |error: std::io::Error| StoreError::Open {
+        path: path.to_owned(),
+        error: error.to_string(),
+        mend: String::new(),
+    };
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }
 

@@ -48,7 +48,8 @@ impl Store {
             let over = used_bytes(db)?.saturating_sub(keep.bytes);
             let mut until = oldest_kept;
             if over > 0 {
-                until = until.max(oldest_of(db, over)?);
+                // What has a time of the future stays: lines of now would be older than its end.
+                until = until.max(oldest_of(db, over)?.min(now_ms));
             }
             let floors = droppable(db, until, sent)?;
             let mut pruned = Pruned::default();
@@ -62,7 +63,13 @@ impl Store {
                 )?;
                 pruned.parts += db.prepare_cached(DROP)?.execute(params![stream, floor, sent])?;
                 db.execute("UPDATE streams SET floor = max(floor, ?2) WHERE name = ?1", params![stream, floor])?;
-                db.execute("DELETE FROM late_numbers WHERE stream = ?1 AND start < ?2", params![stream, floor])?;
+                // But for a window of late lines that is open still: its part takes the next number.
+                db.execute(
+                    "DELETE FROM late_numbers WHERE stream = ?1 AND start < ?2 AND NOT EXISTS
+                       (SELECT 1 FROM fragments f WHERE f.stream = ?1 AND f.kind = late_numbers.kind
+                          AND f.start = late_numbers.start)",
+                    params![stream, floor],
+                )?;
             }
             if pruned.parts > 0 {
                 // A moved-on output goes on with the oldest part that is left.
@@ -72,7 +79,7 @@ impl Store {
                     [],
                 )?;
             }
-            pruned.full = pruned.parts == 0 && over > 0;
+            pruned.full = pruned.parts == 0 && over > 0 && lacks_some(db, sent)?;
             Ok(pruned)
         })?;
         if pruned.parts > 0 {
@@ -103,6 +110,11 @@ fn oldest_of(db: &Connection, over: u64) -> rusqlite::Result<TimestampMs> {
         }
     }
     Ok(until)
+}
+
+/// Whether a required output lacks a part.
+fn lacks_some(db: &Connection, sent: i64) -> rusqlite::Result<bool> {
+    db.query_row("SELECT EXISTS (SELECT 1 FROM parts WHERE seq > ?1)", [sent], |row| row.get(0))
 }
 
 /// By stream, up to which end its windows may be dropped: none that a required output lacks a part of, and so many at

@@ -2,7 +2,8 @@
 
 use rusqlite::params;
 
-use super::{Reader, Store, StoreError};
+use super::{Range, Reader, Store, StoreError, Stream};
+use crate::stats::{MEASUREMENTS, WindowKind};
 
 /// A point that a server refused.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -71,7 +72,65 @@ impl Reader {
     }
 }
 
+/// Tags that say whose points they are.
+const WHOSE: [&str; 3] = ["cluster", "node", "log"];
+
+/// Whether a line of line protocol, with its time in nanoseconds, is a point of this stream's windows of this kind that
+/// begin in one of these ranges.
+fn is_of(line: &str, stream: &Stream, kind: WindowKind, ranges: &[Range]) -> bool {
+    let mut pieces = tags_of(line).into_iter();
+    let measurement = pieces.next().unwrap_or_default();
+    let tags: Vec<String> = pieces.collect();
+    let time_ms = line.rsplit(' ').next().and_then(|time| time.parse::<i64>().ok());
+    let time_ms = time_ms.map(|time| time.div_euclid(1_000_000));
+    MEASUREMENTS.contains(&(measurement.as_str(), kind))
+        && time_ms.is_some_and(|ms| ranges.iter().any(|range| (range.from_ms..range.until_ms).contains(&ms)))
+        && WHOSE.iter().all(|key| {
+            let own = stream.tags.get(key).map(|value| format!("{key}={value}"));
+            own.is_none_or(|own| tags.contains(&own))
+        })
+}
+
+/// What stands before the fields: measurement and tags, in plain text.
+fn tags_of(line: &str) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let mut letters = line.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, pieces.last_mut()) {
+            ('\\', Some(piece)) => piece.extend(letters.next()),
+            (' ', _) => break,
+            (',', _) => pieces.push(String::new()),
+            (letter, Some(piece)) => piece.push(letter),
+            (_, None) => break,
+        }
+    }
+    pieces
+}
+
 impl Store {
+    /// Takes out of the quarantine what stands for windows that are counted anew: to send it later would add to these.
+    /// Gives how many points there were.
+    pub fn release_windows(
+        &mut self,
+        stream: &Stream,
+        kind: WindowKind,
+        ranges: &[Range],
+    ) -> Result<usize, StoreError> {
+        self.transaction(|db| {
+            let mut all = db.prepare("SELECT id, line FROM quarantine")?;
+            let mut rows = all.query([])?;
+            let mut released = 0;
+            while let Some(row) = rows.next()? {
+                if is_of(row.get_ref(1)?.as_str()?, stream, kind, ranges) {
+                    released += db
+                        .prepare_cached("DELETE FROM quarantine WHERE id = ?1")?
+                        .execute([row.get::<_, i64>(0)?])?;
+                }
+            }
+            Ok(released)
+        })
+    }
+
     /// Takes points out of the quarantine. Gives how many there were.
     pub fn release(&mut self, which: &Which) -> Result<usize, StoreError> {
         let sql = format!("DELETE FROM quarantine WHERE {IS_MEANT}");
@@ -90,5 +149,32 @@ impl Store {
             }
             Ok(())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::point::Tags;
+
+    #[test]
+    fn only_points_of_the_stream_the_kind_and_the_range_are_meant() {
+        let tags = Tags::new([("cluster", "ceph"), ("node", "gw 1"), ("log", "access"), ("site", "x")]);
+        let stream = Stream { name: "access".into(), tags };
+        let ranges = [Range { from_ms: 1_000, until_ms: 2_000 }, Range { from_ms: 5_000, until_ms: 6_000 }];
+        let check = |line: &str, expected| {
+            assert_eq!(is_of(line, &stream, WindowKind::Node, &ranges), expected, "{line}");
+        };
+        let tags = "class=get,cluster=ceph,log=access,node=gw\\ 1,site=x";
+        check(&format!("rgw_node,{tags} requests=1i 1000000000"), true);
+        check(&format!("rgw_node,{tags} requests=1i 1999999999"), true);
+        check(&format!("rgw_event,{tags} uri=\"/b/k, node=gw2 \" 5000000001"), true);
+        check(&format!("rgw_node,{tags} requests=1i 2000000000"), false);
+        check(&format!("rgw_node,{tags} requests=1i"), false);
+        check(&format!("rgw_bucket,{tags} requests=1i 1000000000"), false);
+        check(&format!("rgwlens,{tags} lines=1i 1000000000"), false);
+        check("rgw_node,cluster=ceph,log=access,node=gw2 requests=1i 1000000000", false);
+        check("rgw_node,cluster=ceph,log=access,node=gw\\ 1\\,x requests=1i 1000000000", false);
+        check("", false);
     }
 }

@@ -332,6 +332,14 @@ impl Reader {
         read().map_err(|error| self.failed(error))
     }
 
+    /// Bytes of the write-ahead log. Far more than its usual 16 MiB: somebody looks at the database in a transaction that
+    /// does not end.
+    pub fn wal_bytes(&self) -> u64 {
+        let mut name = self.path.as_os_str().to_owned();
+        name.push("-wal");
+        std::fs::metadata(name).map_or(0, |file| file.len())
+    }
+
     /// Bytes the parts, fragments and everything else take in the database file, without free pages.
     pub fn used_bytes(&self) -> Result<u64, StoreError> {
         super::prune::used_bytes(&self.db).map_err(|error| self.failed(error))

@@ -592,3 +592,158 @@ fn d5_a_store_that_is_gone_is_not_a_first_one() {
     assert!(Store::open(&fixture.path).unwrap().was_lost());
     assert!(!Store::open(&fixture.path).unwrap().was_lost());
 }
+
+/// Beside a daemon, whose parts are others.
+#[test]
+fn two_replays_into_one_store_are_one_too_many() {
+    let fixture = fixture();
+    let _run = fixture.store.lock().unwrap();
+    let second = Store::open(&fixture.path).unwrap();
+    let replay = fixture.store.lock_for_replay().unwrap();
+    let error = second.lock_for_replay().unwrap_err();
+    assert!(matches!(error, StoreError::InReplay { .. }), "{error}");
+    drop(replay);
+    second.lock_for_replay().unwrap();
+}
+
+/// A crash in between must not give a number of late parts twice.
+#[test]
+fn pruning_keeps_the_number_of_a_late_window_that_is_open() {
+    let mut fixture = fixture();
+    let mut windows = windows();
+    for time_ms in [100_000, 1_000_000] {
+        record(&mut windows, time_ms, "b");
+    }
+    for _ in 0..2 {
+        // The first time it closes as a late part, the second time it stays open.
+        let now_ms = windows.watermark_ms().unwrap() + 50_000;
+        windows.advance(now_ms);
+        record(&mut windows, 100_000, "b");
+        let parts = windows.close_due();
+        fixture.commit(&mut windows, parts);
+    }
+    let stored = || fixture.reader().stream("access").unwrap().unwrap();
+    let of_window = |numbers: &[(WindowKind, i64, u32)]| numbers.iter().filter(|n| n.1 == 100_000).count();
+    let before = stored();
+    assert!(before.fragments.iter().any(|fragment| fragment.window.start_ms == 100_000), "it is open");
+    assert_eq!(of_window(&before.late_numbers), 2, "{:?}", before.late_numbers);
+    let pruned = {
+        let path = fixture.path.clone();
+        let keep = Keep { age: Duration::from_secs(10), bytes: u64::MAX };
+        Store::open(&path).unwrap().prune(keep, 1_000_000).unwrap()
+    };
+    let after = stored();
+    assert!(pruned.parts > 0 && after.floor_ms > 100_000, "{pruned:?}");
+    assert_eq!(of_window(&after.late_numbers), 2, "{:?}", after.late_numbers);
+}
+
+#[test]
+fn what_is_dated_in_the_future_sets_no_floor_for_the_present() {
+    let mut fixture = fixture();
+    fixture.store.append(&fixture.stream, &some_parts(50)).unwrap();
+    let keep = Keep { age: Duration::from_secs(1 << 40), bytes: 1 };
+    let now_ms = 1_010_000;
+    let pruned = fixture.store.prune(keep, now_ms).unwrap();
+    assert!(pruned.parts > 0 && !pruned.full, "{pruned:?}");
+    assert!(fixture.store.floor_ms("access").unwrap() <= now_ms);
+    let pruned = fixture.store.prune(keep, now_ms).unwrap();
+    assert_eq!(pruned, Pruned { parts: 0, full: false }, "no output is waited for");
+}
+
+#[test]
+fn an_output_that_is_gone_leaves_no_refused_points() {
+    let mut fixture = fixture();
+    for output in ["gone", "kept"] {
+        fixture.store.add_output(output, true).unwrap();
+        let rejected = vec![("m x=1i 1".to_owned(), "no".to_owned())];
+        let ack = Acknowledgement { seq: 1, rejected, ..Acknowledgement::default() };
+        fixture.store.acknowledge(&[(output.into(), ack)]).unwrap();
+    }
+    assert_eq!(fixture.store.keep_outputs(&["kept"]).unwrap(), ["gone"]);
+    let left = fixture.reader().quarantined(&Which::default(), 0, 10).unwrap();
+    assert_eq!(left.iter().map(|point| point.output.as_str()).collect::<Vec<_>>(), ["kept"]);
+}
+
+/// What was refused of a range that is counted anew would, sent later, count once more.
+#[test]
+fn replaced_windows_leave_no_refused_points() {
+    let mut fixture = fixture();
+    fixture.store.add_output("influx", true).unwrap();
+    let line = |ms: i64| format!("rgw_node,cluster=ceph,log=access,node=gw1 requests=1i {ms}000000");
+    let rejected = [1_000, 2_000, 3_000].map(|ms| (line(ms), "no".to_owned())).to_vec();
+    let ack = Acknowledgement { seq: 1, rejected, ..Acknowledgement::default() };
+    fixture.store.acknowledge(&[("influx".into(), ack)]).unwrap();
+    let range = Range { from_ms: 1_500, until_ms: 3_000 };
+    assert_eq!(fixture.store.release_windows(&fixture.stream, WindowKind::Bucket, &[range]).unwrap(), 0);
+    assert_eq!(fixture.store.release_windows(&fixture.stream, WindowKind::Node, &[range]).unwrap(), 1);
+    let left = fixture.reader().quarantined(&Which::default(), 0, 10).unwrap();
+    assert_eq!(left.iter().map(|point| point.id).collect::<Vec<_>>(), [1, 3]);
+}
+
+/// Names are numbers of a sequence, never times, and none is given again: not even that of the newest part, once that is
+/// gone.
+#[test]
+fn d9_a_number_is_never_given_twice() {
+    let mut fixture = fixture();
+    let mut last = 0;
+    for _ in 0..3 {
+        fixture.store.append(&fixture.stream, &some_parts(3)).unwrap();
+        let numbers: Vec<i64> = fixture.reader().parts_after(0, 100).unwrap().iter().map(|p| p.seq).collect();
+        assert!(numbers.is_sorted_by(|a, b| a < b) && numbers[0] > last, "{numbers:?} after {last}");
+        last = numbers[numbers.len() - 1];
+        for kind in [WindowKind::Node, WindowKind::Bucket] {
+            fixture.store.delete(&fixture.stream, kind, &[Range::ALL]).unwrap();
+        }
+        assert_eq!(fixture.reader().bounds().unwrap(), (0, 0));
+    }
+}
+
+/// Parts of a minute in which so many buckets were asked for.
+fn parts_of(buckets: usize) -> Vec<Part> {
+    let mut windows = windows();
+    for number in 0..buckets {
+        record(&mut windows, 1_000_000, &format!("bucket-{number}"));
+    }
+    windows.advance(2_000_000);
+    windows.close_due()
+}
+
+/// Somebody looks at the database with a transaction that does not end. What is written meanwhile stays in the write-ahead
+/// log, once, and no longer than that; commits and pruning go on.
+#[test]
+fn a_reader_that_stays_holds_up_nobody_and_leaves_nothing() {
+    let mut fixture = fixture();
+    fixture.store.add_output("influx", true).unwrap();
+    let parts = parts_of(2_000);
+    fixture.store.append(&fixture.stream, &parts).unwrap();
+    let bytes = |name: &str| fixture.path.with_file_name(name).metadata().map_or(0, |file| file.len());
+    let one_commit = bytes("rgwlens.db-wal");
+    let holder = rusqlite::Connection::open(&fixture.path).unwrap();
+    holder.execute_batch("BEGIN").unwrap();
+    let sees = || -> i64 { holder.query_row("SELECT count(*) FROM parts", [], |row| row.get(0)).unwrap() };
+    let seen = sees();
+    let keep = Keep { age: Duration::from_secs(1 << 40), bytes: 1 << 20 };
+    let prune = |store: &mut Store| {
+        let (_, newest) = Reader::open(store.path()).unwrap().bounds().unwrap();
+        let ack = Acknowledgement { seq: newest, ..Acknowledgement::default() };
+        store.acknowledge(&[("influx".into(), ack)]).unwrap();
+        store.prune(keep, 2_000_000).unwrap()
+    };
+    let (mut pruned, rounds) = (0, 400);
+    for _ in 0..rounds {
+        fixture.store.append(&fixture.stream, &parts).unwrap();
+        pruned += prune(&mut fixture.store).parts;
+    }
+    let held = bytes("rgwlens.db-wal");
+    assert!(pruned > 0 && sees() == seen, "{pruned} pruned; it sees {} of {seen}", sees());
+    assert!(held > 16 << 20, "only {held} bytes: this tests nothing");
+    assert!(held < 4 * rounds * one_commit, "{held} bytes, {one_commit} a commit");
+    drop(holder);
+    for _ in 0..3 {
+        fixture.store.append(&fixture.stream, &parts).unwrap();
+        prune(&mut fixture.store);
+    }
+    let left = bytes("rgwlens.db-wal");
+    assert!(left <= 17 << 20, "{left} bytes of {held} are left");
+    assert!(bytes("rgwlens.db") < 4 << 20, "{} bytes of database", bytes("rgwlens.db"));
+}

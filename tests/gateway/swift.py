@@ -111,7 +111,6 @@ def by_hand(prefix):
         ("GET", f"/swift/v1/{c}/"),
         ("OPTIONS", f"/swift/v1/{c}"),
         ("OPTIONS", f"/swift/v1/{c}/plain/10"),
-        ("GET", "/swift/info"),
         ("GET", "/swift/healthcheck"),
         ("HEAD", "/swift/healthcheck"),
         ("GET", "/swift/crossdomain.xml"),

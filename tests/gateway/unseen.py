@@ -1,8 +1,11 @@
 """What an access log as we ship it cannot show: once is enough."""
 
+import requests
+
 import raw
 import s3
 import swift
+from common import ENDPOINT
 
 
 def run(prefix):
@@ -11,3 +14,5 @@ def run(prefix):
     swift.tenants(f"{prefix}-tenant")
     swift.with_headers(f"{prefix}-headers")
     raw.two_hosts(f"{prefix}-hosts")
+    # `get info`, with a blank.
+    requests.get(f"{ENDPOINT}/swift/info")

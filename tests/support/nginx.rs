@@ -197,18 +197,23 @@ pub fn shipped_site(port: u16, prefix: &Path, upstream: &str) -> String {
 
 /// A gateway that answers every request with 200 and a body of five bytes. Ends with the test's process.
 pub fn backend() -> u16 {
+    backend_with(|_| 200)
+}
+
+/// The same, with the status that this makes of the head of a request.
+pub fn backend_with(status: fn(&str) -> u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("no free port on 127.0.0.1");
     let port = listener.local_addr().expect("a bound socket has an address").port();
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
-            thread::spawn(move || answer(connection));
+            thread::spawn(move || answer(connection, status));
         }
     });
     port
 }
 
 /// Reads a request, its body too, and answers it.
-fn answer(mut connection: TcpStream) {
+fn answer(mut connection: TcpStream, status: fn(&str) -> u16) {
     let mut request = Vec::new();
     let mut buffer = [0; 4096];
     let header = loop {
@@ -232,7 +237,9 @@ fn answer(mut connection: TcpStream) {
     }
     let body = if header.starts_with("HEAD ") { "" } else { "hello" };
     let answer = format!(
-        "HTTP/1.1 200 OK\r\nx-amz-request-id: tx00000-1-default\r\nContent-Length: 5\r\nConnection: close\r\n\r\n{body}"
+        "HTTP/1.1 {} As wished\r\nx-amz-request-id: tx00000-1-default\r\nContent-Length: 5\r\n\
+         Connection: close\r\n\r\n{body}",
+        status(&header)
     );
     let _ = connection.write_all(answer.as_bytes());
 }

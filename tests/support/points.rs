@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub struct Point {
     pub measurement: String,
     pub tags: BTreeMap<String, String>,
-    /// Integers and floats; texts and truths are left out.
+    /// Integers and floats; texts and booleans are left out.
     pub numbers: BTreeMap<String, f64>,
     pub time_ns: i64,
 }
@@ -47,7 +47,7 @@ fn point(line: &str) -> Option<Point> {
     let mut numbers = BTreeMap::new();
     for field in split(&fields, ',') {
         let (key, value) = field.split_once('=')?;
-        if !value.starts_with('"') && !["t", "f"].contains(&value) {
+        if !value.starts_with('"') && !matches!(value, "t" | "f") {
             numbers.insert(plain(key), value.strip_suffix('i').unwrap_or(value).parse().ok()?);
         }
     }

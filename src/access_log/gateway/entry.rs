@@ -149,7 +149,7 @@ fn request<'a>(uri: &'a [u8], operation: &'a [u8]) -> (&'a [u8], &'a [u8]) {
     if is_method(method) { (method, undoubled(target)) } else { (b"", b"") }
 }
 
-/// Releases up to Quincy append the query to a target that, with beast, has it already.
+/// Some releases append the query to a target that has it already.
 fn undoubled(target: &[u8]) -> &[u8] {
     let Some(mark) = memchr::memchr(b'?', target) else { return target };
     let query = &target[mark + 1..];

@@ -28,7 +28,7 @@ const NUL: &str = "nul";
 pub enum GatewayLog {
     /// The ops log: JSON objects, in a file (`rgw_ops_log_file_path`) or from a socket (`rgw_ops_log_socket_path`).
     Ops,
-    /// The ops log of Jewel (10) and before, where `total_time` is in microseconds.
+    /// The ops log in the time of Jewel (10), where `total_time` is in microseconds.
     OpsJewel,
     /// The access lines of the frontend civetweb: in radosgw's log (at level 1 of `debug_rgw`), or in its
     /// `access_log_file`. They have no latency.

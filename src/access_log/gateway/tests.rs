@@ -85,7 +85,7 @@ fn entries_of_other_releases() {
         AT + 507,
         Some(7),
     );
-    // The query twice, as beast had it up to Quincy; but not what only looks like it.
+    // The query twice, as some releases write it; but not what only looks like it.
     check(
         r#""time":"2026-11-21T18:59:54Z","uri":"GET /b?acl&x=1?acl&x=1 HTTP/1.1""#,
         "GET",

@@ -8,9 +8,9 @@ pub(super) struct Json<'a>(pub(super) &'a Value);
 
 impl<'a> Json<'a> {
     /// What an object has under this name.
-    pub(super) fn get(self, name: &str) -> Json<'a> {
+    pub(super) fn get(self, name: &str) -> Self {
         const MISSING: &Value = &Value::Null;
-        Json(self.0.get(name).unwrap_or(MISSING))
+        Self(self.0.get(name).unwrap_or(MISSING))
     }
 
     /// A finite number; some releases write some as texts.

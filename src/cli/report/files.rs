@@ -17,9 +17,10 @@ pub(super) fn from_files(
     range: Range,
     options: Options,
 ) -> anyhow::Result<Report> {
-    let log = context::log_of(config, None);
-    let name = log.map_or("access", |log| log.name.as_str());
-    let own = [("cluster", config.cluster.as_str()), ("node", config.node.as_str()), ("log", name)];
+    let log = context::log_of(config, args.log.as_deref());
+    let name = args.log.as_deref().or_else(|| log.map(|log| log.name.as_str())).unwrap_or("access");
+    let node = args.node.as_deref().unwrap_or(&config.node);
+    let own = [("cluster", config.cluster.as_str()), ("node", node), ("log", name)];
     let tags = Tags::new(config.tags.iter().chain(own));
     let input = Input {
         files: args.files.clone(),

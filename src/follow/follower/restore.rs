@@ -11,6 +11,7 @@ use super::{
         siblings::{Scan, Sibling},
     },
     Follower, Start, Starting, Tail,
+    rotation::is_begun,
 };
 
 impl Follower {
@@ -92,17 +93,18 @@ impl Follower {
             if is_done && !(live && there.place == 2 * scan.files.len() - 1) {
                 done.push(there.reader.position());
             } else {
-                readers.push((there.place, there.reader));
+                readers.push((there.place, there.reader, false));
             }
         }
         let newer =
             scan.files.iter().enumerate().skip(from).filter(|(_, sibling)| !taken.contains(&sibling.id));
-        readers.extend(newer.map(|(at, sibling)| (2 * at + 1, Reader::new(sibling))));
+        readers.extend(newer.map(|(at, sibling)| (2 * at + 1, Reader::new(sibling), is_begun(sibling))));
         if readers.is_empty() {
             return false;
         }
-        readers.sort_by_key(|(place, _)| *place);
-        self.files = readers.into_iter().map(|(_, reader)| Tail::new(reader, now)).collect();
+        readers.sort_by_key(|(place, ..)| *place);
+        let tails = readers.into_iter().map(|(_, reader, begun)| Tail { begun, ..Tail::new(reader, now) });
+        self.files = tails.collect();
         for position in done {
             self.remember(position);
         }

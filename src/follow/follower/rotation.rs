@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     super::{
+        identity::is_telling,
         incident::Incident,
         position::FilePosition,
         reader::{Match, Reader},
@@ -38,8 +39,7 @@ impl Follower {
             };
             // A file that was missed so far may be older than one that was not.
             let at = self.before_newer(&scan, at + 1).unwrap_or(self.files.len());
-            let empty = !sibling.live && sibling.head.is_empty();
-            self.files.insert(at, Tail { empty, ..Tail::new(reader, now) });
+            self.files.insert(at, Tail { begun: is_begun(sibling), ..Tail::new(reader, now) });
         }
         self.supersede(now);
     }
@@ -111,6 +111,10 @@ impl Follower {
     /// Looks for the copy that was made of a file before it was truncated, and puts what it holds beyond `before`, and
     /// the copies made after it, before the file at `at`.
     fn recover(&mut self, at: usize, before: &FilePosition, now: Duration) -> bool {
+        // Those without a line may be among the copies.
+        let at = at - self.files.iter().take(at).filter(|tail| tail.begun).count();
+        let (begun, held): (Vec<Tail>, Vec<Tail>) = self.files.drain(..).partition(|tail| tail.begun);
+        self.files = held.into();
         let scan = self.siblings.scan();
         let by_id = |sibling: &&Sibling| self.files.iter().any(|tail| tail.reader.id() == sibling.id);
         let mut copies =
@@ -126,20 +130,36 @@ impl Follower {
             _ => None,
         });
         let recovered = whole.is_some();
-        let Some((copy, reader)) = whole.or(short) else { return false };
+        let Some((copy, reader)) = whole.or(short) else {
+            self.put_before(at, begun);
+            return false;
+        };
         let mut copies = vec![Tail { sealed: true, ..Tail::new(reader, now) }];
         let from = scan.place(copy).div_ceil(2);
         // Up to the file itself, or the first that is newer: those are found when the log is seen to be another file.
         let between =
             scan.files.iter().skip(from).take_while(|sibling| !sibling.live && self.held(sibling).is_none());
         let unread = between.filter(|sibling| self.known(sibling).is_none());
-        copies.extend(unread.map(|sibling| Tail::new(Reader::new(sibling), now)));
+        copies.extend(
+            unread.map(|sibling| Tail { begun: is_begun(sibling), ..Tail::new(Reader::new(sibling), now) }),
+        );
         let at = self.before_newer(&scan, from).unwrap_or(at);
-        for (n, tail) in copies.into_iter().enumerate() {
-            self.files.insert(at + n, tail);
-        }
+        let taken = |tail: &Tail| copies.iter().any(|copy| copy.reader.id() == tail.reader.id());
+        let begun: Vec<Tail> = begun.into_iter().filter(|tail| !taken(tail)).collect();
+        self.put_before(at, begun.into_iter().chain(copies));
         recovered
     }
+
+    fn put_before(&mut self, at: usize, tails: impl IntoIterator<Item = Tail>) {
+        for (n, tail) in tails.into_iter().enumerate() {
+            self.files.insert(at + n, tail);
+        }
+    }
+}
+
+/// Whether a file beside the log has no line yet: it may come to be a copy of the log.
+pub(super) fn is_begun(sibling: &Sibling) -> bool {
+    !sibling.live && !is_telling(&sibling.head)
 }
 
 /// Reads on in a file that holds the place, or that is a copy which ends before it.

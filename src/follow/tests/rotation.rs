@@ -238,6 +238,67 @@ fn r8_copytruncate_twice_between_two_looks() {
     world.assert_delivered(&world.written.clone());
 }
 
+/// The next rotation has begun when the one before is noticed: what it copies is read where it was written, or in the copy
+/// if it is truncated before that.
+#[test]
+fn r8_copytruncate_noticed_while_the_next_copy_is_being_made() {
+    for lines in [1, 200] {
+        for begun in [0, 5, 40] {
+            // How far it has read when the copy is whole: noticed, or a little of the log, or all; and whether it looks then.
+            for reads in [1, 3, 1_000] {
+                for looks in [true, false] {
+                    // Seen to be a copy, and then the log is truncated before anything of it was read: a documented limit.
+                    if (begun, reads, looks) == (40, 1, false) {
+                        continue;
+                    }
+                    let mut world = World::running(Naming::Number);
+                    world.write(3);
+                    world.copytruncate();
+                    world.write(lines);
+                    fs::rename(world.rotated(1), world.rotated(2)).unwrap();
+                    let content = fs::read(world.log()).unwrap();
+                    let begun = begun.min(content.len());
+                    let mut copy = fs::File::create(world.rotated(1)).unwrap();
+                    copy.write_all(&content[..begun]).unwrap();
+                    (0..reads).for_each(|_| _ = world.read_once());
+                    copy.write_all(&content[begun..]).unwrap();
+                    if looks {
+                        world.read();
+                    }
+                    world.truncate();
+                    world.write(2);
+                    world.settle();
+                    world.assert_delivered(&world.written.clone());
+                }
+            }
+        }
+    }
+}
+
+/// The same at a start, after a rotation that was missed.
+#[test]
+fn r8_started_while_the_next_copy_is_being_made() {
+    for begun in [0, 5] {
+        let mut world = World::running(Naming::Number);
+        world.kill();
+        world.write(3);
+        world.copytruncate();
+        world.write(100);
+        fs::rename(world.rotated(1), world.rotated(2)).unwrap();
+        let content = fs::read(world.log()).unwrap();
+        let mut copy = fs::File::create(world.rotated(1)).unwrap();
+        copy.write_all(&content[..begun]).unwrap();
+        world.restart();
+        world.read();
+        copy.write_all(&content[begun..]).unwrap();
+        world.read();
+        world.truncate();
+        world.write(2);
+        world.settle();
+        world.assert_delivered(&world.written.clone());
+    }
+}
+
 #[test]
 fn r8_copytruncate_while_down() {
     let mut world = World::running(Naming::Number);
@@ -387,6 +448,26 @@ fn r9_rewritten_to_the_same_or_a_larger_size() {
         world.assert_delivered(&world.written.clone());
         assert_eq!(world.kinds(), ["truncated"]);
     }
+}
+
+/// Lines so long that all that is kept of them to know a place by is the same.
+#[test]
+fn r9_rewritten_to_the_same_size_with_the_same_end() {
+    let line = |first: char| format!("{first}{}", "y".repeat(3_900));
+    let mut world = World::running(Naming::Number);
+    let write = |world: &mut World, first: char| {
+        for line in [line(first), line('z'), line('z')] {
+            world.append(format!("{line}\n").as_bytes());
+            world.written.push(line);
+        }
+    };
+    world.truncate();
+    write(&mut world, 'a');
+    world.read();
+    world.copytruncate();
+    write(&mut world, 'b');
+    world.settle();
+    world.assert_delivered(&world.written.clone());
 }
 
 #[test]

@@ -130,7 +130,7 @@ impl World {
         format!("line {n} {}", "x".repeat(fill))
     }
 
-    fn append(&self, bytes: &[u8]) {
+    pub(super) fn append(&self, bytes: &[u8]) {
         let mut file = self.nginx.as_ref().unwrap();
         file.write_all(bytes).unwrap();
         file.set_modified(self.tick()).unwrap();

@@ -45,7 +45,7 @@ fn answer(status: u16, body: &str) -> Answer {
         location: None,
         version: None,
         body: body.as_bytes().to_vec(),
-        cut: false,
+        end: End::Whole,
     }
 }
 
@@ -55,6 +55,7 @@ fn name(outcome: &Outcome) -> &'static str {
         Outcome::Retry { .. } => "retry",
         Outcome::Refused { .. } => "refused",
         Outcome::TooLarge => "too large",
+        Outcome::Unclear { .. } => "unclear",
         Outcome::Rejected { .. } => "rejected",
         Outcome::Expired { .. } => "expired",
     }

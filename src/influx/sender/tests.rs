@@ -17,6 +17,8 @@ enum Style {
     Miscounted,
     /// Stores none of them, as InfluxDB 2 with a malformed line.
     Nothing,
+    /// Stores them, and says so much about three or more that nobody reads to the end.
+    Wordy,
 }
 
 /// A line's first word is what the server thinks of it: `good`, `bad` or `old`.
@@ -63,9 +65,11 @@ impl Transport for Server {
         let counted = |number: usize| match self.style {
             Style::Partial => format!(" dropped={number}"),
             Style::Miscounted => " dropped=0".to_owned(),
-            Style::Nothing => String::new(),
+            Style::Nothing | Style::Wordy => String::new(),
         };
-        if bad > 0 {
+        if bad > 2 && self.style == Style::Wordy {
+            Outcome::Unclear { why: "400".to_owned() }
+        } else if bad > 0 {
             Outcome::Rejected { message: format!("type conflict{}", counted(bad)) }
         } else if old > 0 {
             Outcome::Expired { message: format!("points beyond retention policy{}", counted(old)) }
@@ -91,7 +95,9 @@ proptest! {
     #[test]
     fn every_line_is_accounted_for_once(
         words in vec(prop_oneof![8 => Just("good"), 1 => Just("bad"), 1 => Just("old")], 0..200),
-        style in prop_oneof![Just(Style::Partial), Just(Style::Miscounted), Just(Style::Nothing)],
+        style in prop_oneof![
+            Just(Style::Partial), Just(Style::Miscounted), Just(Style::Nothing), Just(Style::Wordy)
+        ],
         server_bytes in 8usize..4000, max_lines in 1usize..300, max_bytes in 1usize..4000,
     ) {
         let body = body(&words);
@@ -154,6 +160,7 @@ fn a_server_that_is_not_able_leaves_all_with_the_caller() {
     for (fault, kind) in [
         (Outcome::Retry { after: Some(Duration::from_secs(7)), why: "503".to_owned() }, NotNowKind::Retry),
         (Outcome::Refused { why: "401".to_owned(), mend: "mend".to_owned() }, NotNowKind::Refused),
+        (Outcome::Unclear { why: "400".to_owned() }, NotNowKind::Retry),
     ] {
         let mut server = Server::new(Style::Nothing, usize::MAX);
         server.fault = Some((2, fault));

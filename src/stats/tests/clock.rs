@@ -264,7 +264,7 @@ fn a_log_read_long_after_its_time_keeps_few_windows_open() {
         for second in [0, 30] {
             record(&mut windows, START_MS + minute * 60_000 + second * 1_000, now_ms);
         }
-        assert!(windows.open().len() <= 2 * 128);
+        assert!(windows.open().len() <= 2 * 32);
     }
     parts.extend(windows.close_due());
     let parts = finish(windows, parts);

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::fixture::{START_MS, check_parts, identities, line, replay, requests, sorted};
-use crate::stats::{AdmissionSettings, EventSettings, Part, Settings, Table, WindowKind, Windows};
+use crate::stats::{
+    AdmissionSettings, EventSettings, Part, Settings, Table, WindowKind, Windows, family::HELD_WINDOWS,
+};
 
 /// Time, bucket, status.
 type Shape = (i64, usize, u16);
@@ -99,6 +101,30 @@ fn what_is_late_is_one_part_a_window_at_the_end() {
     let late: Vec<_> = identities(&parts).into_iter().filter(|(.., k)| *k > 0).collect();
     assert_eq!(late.iter().filter(|(kind, ..)| *kind == WindowKind::Node).count(), 199);
     assert!(late.iter().all(|(.., k)| *k == 1), "{late:?}");
+}
+
+/// `cat newer older`: all of the older lines are late, and more windows than may be held.
+#[test]
+fn files_in_the_wrong_order_take_bounded_memory_and_are_one_part_a_window() {
+    let windows_each = 3 * HELD_WINDOWS as i64;
+    let newer = START_MS + 2 * windows_each * 60_000;
+    let older = (0..windows_each).flat_map(|minute| {
+        [0, 5_000, 2_000].map(|offset_ms| (START_MS + minute * 60_000 + offset_ms, 0, 200))
+    });
+    let mut windows = replay(&Settings::default());
+    let mut parts = Vec::new();
+    for shape in [(newer, 0, 200)].into_iter().chain(older) {
+        record(&mut windows, shape);
+        parts.extend(windows.close_due());
+        assert!(windows.open().len() <= 2 * (HELD_WINDOWS + 1));
+    }
+    assert!(parts.len() > 2 * HELD_WINDOWS, "nothing closed early: this tests nothing");
+    parts.extend(windows.close_all());
+    check_parts(&parts);
+    let late = identities(&parts).into_iter().filter(|(.., k)| *k > 0).collect::<Vec<_>>();
+    assert_eq!(late.len() as i64, 2 * windows_each);
+    assert!(late.iter().all(|(.., k)| *k == 1), "{late:?}");
+    assert_eq!(requests(&parts, Table::Bucket), 3 * windows_each as u64 + 1);
 }
 
 #[test]
