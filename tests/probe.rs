@@ -93,13 +93,16 @@ fn settings(user: &User, url: &str) -> Settings {
 }
 
 fn round(settings: Settings) -> Round {
+    let mut rounds = rounds(settings);
+    assert_eq!(rounds.len(), 1);
+    rounds.remove(0)
+}
+
+fn rounds(settings: Settings) -> Vec<Round> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let longest = settings.longest_round() + Duration::from_secs(10);
     let probe = Probe::new(settings).unwrap();
-    let mut rounds =
-        runtime.block_on(async { tokio::time::timeout(longest, probe.rounds()).await.expect("in time") });
-    assert_eq!(rounds.len(), 1);
-    rounds.remove(0)
+    runtime.block_on(async { tokio::time::timeout(longest, probe.rounds()).await.expect("in time") })
 }
 
 fn assert_ok(round: &Round) {
@@ -154,6 +157,15 @@ fn every_task_of_a_round_succeeds_in_every_way_it_can_be_made() {
     let get = plain.observations.iter().find(|o| o.task == Task::Get).unwrap();
     let all: Duration = get.phases.all().into_iter().flatten().sum();
     assert!(all <= get.duration, "phases do not overlap: {get:?}");
+
+    // Several endpoints at once: what one suffers is not the other's.
+    let mut two = settings(user, &url);
+    two.endpoints.push(Endpoint { name: "gone".into(), ..endpoint("http://127.0.0.1:1") });
+    let two = rounds(two);
+    let names: Vec<&str> = two.iter().map(|round| round.endpoint.as_str()).collect();
+    assert_eq!(names, ["main", "gone"]);
+    assert_ok(&two[0]);
+    assert_eq!(first_failure(&two[1]), (Task::Create, FailureKind::Refused, None));
 
     // A large object in parts, a connection for each request, a bucket that stays.
     s3cmd(&world, user, &["mb", "s3://fixed"]);

@@ -205,3 +205,109 @@ impl ProbeMetrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        influx::Secret,
+        probe::{Endpoint, Failure, FailureKind, Observation, Style},
+    };
+
+    fn settings() -> Settings {
+        let endpoint = |name: &str| Endpoint {
+            name: name.into(),
+            url: "http://localhost".into(),
+            connect: None,
+            style: Style::Path,
+            ca_file: None,
+        };
+        let time = Duration::from_secs(1);
+        Settings {
+            endpoints: vec![endpoint("main"), endpoint("gw1")],
+            region: String::new(),
+            access_key: Secret::Value(String::new()),
+            secret_key: Secret::Value(String::new()),
+            mark_key: None,
+            bucket: None,
+            sizes: vec![512, 1 << 20],
+            part_size: 5 << 20,
+            objects: 0,
+            fresh_connections: false,
+            connect_timeout: time,
+            timeout: time,
+            round_timeout: time,
+            leftovers_after: time,
+        }
+    }
+
+    fn round(endpoint: &str, size: u64, millis: u64, failed: bool) -> Round {
+        let failure = Failure { kind: FailureKind::Timeout, code: None, detail: String::new() };
+        let observation = Observation {
+            task: Task::Put,
+            size: Some(size),
+            duration: Duration::from_millis(millis),
+            phases: Phases { first_byte: Some(Duration::from_millis(millis)), ..Phases::default() },
+            requests: 1,
+            status: None,
+            request_id: None,
+            failure: failed.then_some(failure),
+        };
+        Round {
+            endpoint: endpoint.into(),
+            id: String::new(),
+            observations: vec![observation],
+            skipped: Vec::new(),
+            removed: 0,
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_old_names_are_of_the_first_endpoint_and_size_and_have_no_label_but_the_task() {
+        let mut metrics = ProbeMetrics::new(&settings());
+        for (endpoint, size, millis, failed) in [
+            ("main", 512, 50, false),
+            ("main", 512, 1_250, true),
+            ("main", 1 << 20, 70, false),
+            ("gw1", 512, 90, true),
+        ] {
+            metrics.observe(&round(endpoint, size, millis, failed), 1.5);
+        }
+        let mut text = Exposition::default();
+        metrics.write(&mut text);
+        let text = text.into_text();
+        let has =
+            |sample: &str| assert!(text.contains(&format!("\n{sample}\n")), "{sample} is not in {text}");
+        has("# TYPE s3_request_duration_seconds summary");
+        has("s3_request_duration_seconds_sum{task=\"put\"} 1.3");
+        has("s3_request_duration_seconds_count{task=\"put\"} 2");
+        has("s3_request_duration_seconds_count{task=\"delete_many\"} 0");
+        has("s3_request_last_duration_seconds{task=\"put\"} 1.25");
+        has("s3_requests_fails_total{task=\"put\"} 1");
+        has("s3_requests_fails_total{task=\"get\"} 0");
+        let mut edges: Vec<String> =
+            (1..=20).map(|edge| format!("{:?}", f64::from(edge) * 5.0 / 100.0)).collect();
+        edges.push("+Inf".into());
+        for edge in &edges {
+            let count = if edge == "+Inf" { 2 } else { 1 };
+            has(&format!(
+                "s3_request_duration_seconds_histogram_bucket{{task=\"put\",le=\"{edge}\"}} {count}"
+            ));
+        }
+        assert_eq!(text.matches("histogram_bucket{task=\"put\"").count(), edges.len());
+        for (endpoint, size, count) in [("main", "512B", 2), ("main", "1MiB", 1), ("gw1", "512B", 1)] {
+            let labels = format!("endpoint=\"{endpoint}\",task=\"put\",size=\"{size}\"");
+            has(&format!("rgwlens_probe_task_duration_seconds_count{{{labels}}} {count}"));
+            has(&format!(
+                "rgwlens_probe_phase_duration_seconds_count{{{labels},phase=\"first_byte\"}} {count}"
+            ));
+        }
+        has("rgwlens_probe_failures_total{endpoint=\"gw1\",task=\"put\",size=\"512B\",kind=\"timeout\"} 1");
+        has("rgwlens_probe_rounds_total{endpoint=\"main\",outcome=\"failed\"} 1");
+        has("rgwlens_probe_last_round_ok{endpoint=\"gw1\"} 0");
+        has("rgwlens_probe_last_round_timestamp_seconds{endpoint=\"main\"} 1.5");
+    }
+}

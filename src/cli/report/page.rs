@@ -13,11 +13,12 @@ use crate::{
 pub(in crate::cli) fn render(report: &Report, style: &Style) -> String {
     let mut page = Page::new(style);
     if report.total.requests == 0 {
-        // A store of the collector alone has no requests, and nothing is wrong with that.
-        if report.ceph.is_empty() || report.lines.read > 0 {
+        // A store of the collector or the probe alone has no requests, and nothing is wrong with that.
+        if report.ceph.is_empty() && report.probes.is_empty() || report.lines.read > 0 {
             empty(&mut page, report);
         }
         report.ceph.iter().for_each(|cluster| ceph::render(&mut page, cluster));
+        probes(&mut page, report);
         return page.finish();
     }
     overview(&mut page, report);
