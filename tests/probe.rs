@@ -41,7 +41,7 @@ impl World {
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
             let cluster = Cluster::lean();
-            let started = Arc::new(World { gateway: Gateway::start(&cluster), cluster });
+            let started = Arc::new(Self { gateway: Gateway::start(&cluster), cluster });
             *shared = Arc::downgrade(&started);
             started
         })

@@ -170,7 +170,7 @@ fn better(log: &LogConfig, lines: &[Vec<u8>]) -> String {
         (tried.fitting * 2 > lines.len()).then_some((tried.fitting, name))
     });
     // Of two that fit as well, the first: civetweb's lines are a part of nginx's.
-    match known.min_by_key(|(fitting, _)| Reverse(*fitting)) {
+    match known.min_by_key(|(fitting, _)| std::cmp::Reverse(*fitting)) {
         Some((fitting, name)) => format!(
             "{}   # {fitting} of the {} lines are of this format",
             key(log, &format!("format = \"{name}\"")),
