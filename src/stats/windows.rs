@@ -523,7 +523,7 @@ impl Windows {
     }
 
     /// Books lines that have no window of their own in that of the last line counted; in that of the watermark if no
-    /// part can be made of it any more. Where there is neither, they wait for the next line.
+    /// part can be made of it any more, or in the first that is kept. Before any line is counted they wait for it.
     #[cold]
     fn book_pending(&mut self) {
         // The last line may be from a future that the wall clock does not believe in, or no more: not to be waited for.
@@ -535,7 +535,11 @@ impl Windows {
             let kept = self.bucket.start_of(time_ms) >= self.floor_ms && place != Place::Nowhere;
             kept.then_some((start_ms, place))
         };
-        let times = [self.last_ms, self.watermark_ms.filter(|_| self.last_ms.is_some())];
+        // The clock may have been put back to before what is kept: then the first that is.
+        let begun = |ms: &TimestampMs| self.last_ms.is_some() && *ms > TimestampMs::MIN;
+        let floor_ms = Some(self.floor_ms).filter(begun);
+        let floor_ms = floor_ms.map(|ms| ms.saturating_add(self.settings.windows.bucket_ms - 1));
+        let times = [self.last_ms, self.watermark_ms.filter(begun), floor_ms];
         let Some((start_ms, place)) = times.into_iter().flatten().find_map(bookable) else { return };
         let tally = self.node.window(start_ms, place, self.watermark_ms).tally();
         for (reason, lines) in self.pending.drain(..) {
