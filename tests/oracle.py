@@ -79,7 +79,9 @@ def main():
             bucket, kind = classify(match["method"], match["path"], match["query"] or "", int(match["status"]))
             length = match["content_length"]
             came = int(match["length"])
-            bytes_in = came if length == "-" else min(came, int(length))
+            # Of a body that was not announced, what came is all there is to go by; requests without one have none.
+            announced = came if match["method"] in ("PUT", "POST") else 0
+            bytes_in = announced if length == "-" else min(came, int(length))
             bytes_out = int(match["sent"])
             requests.append(
                 {
