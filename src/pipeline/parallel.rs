@@ -17,7 +17,7 @@ use crate::{
 
 /// How much of the log is counted apart, bytes: enough that taking up what it adds up to costs little beside it, little
 /// enough to be held several times. (Less in unit tests, so that a small file is many of them.)
-const STRETCH: usize = if cfg!(test) { 16 << 10 } else { 4 << 20 };
+const STRETCH: usize = if cfg!(test) { 16 << 10 } else { 8 << 20 };
 
 /// Stretches that each worker may have before it: one that it works on, and one to go on with.
 const AHEAD: usize = 2;
