@@ -2,9 +2,12 @@
 
 use super::{Numbers, json::Json};
 
-const CLIENT: &[&str] = &["read_bytes_sec", "write_bytes_sec", "read_op_per_sec", "write_op_per_sec"];
+/// What clients do.
+pub(super) const CLIENT: &[&str] =
+    &["read_bytes_sec", "write_bytes_sec", "read_op_per_sec", "write_op_per_sec"];
 
-const RATE: &[&str] = &[
+/// How quickly it recovers.
+pub(super) const RATE: &[&str] = &[
     "recovering_objects_per_sec",
     "recovering_bytes_per_sec",
     "recovering_keys_per_sec",
@@ -13,7 +16,8 @@ const RATE: &[&str] = &[
     "num_keys_recovered",
 ];
 
-const RECOVERY: &[&str] = &[
+/// What has to recover.
+pub(super) const RECOVERY: &[&str] = &[
     "degraded_objects",
     "degraded_ratio",
     "misplaced_objects",

@@ -1,32 +1,17 @@
 //! `ceph status`.
 
-use super::{Health, Numbers, health, json::Json};
+use super::{
+    Health, Numbers, health,
+    json::Json,
+    pool_stats::{CLIENT, RATE, RECOVERY},
+};
 
 /// Numbers of `pgmap` that are always there.
 const PGMAP: &[&str] =
     &["num_pgs", "num_pools", "num_objects", "data_bytes", "bytes_used", "bytes_avail", "bytes_total"];
 
-/// Numbers of `pgmap` that are there only when they are not zero.
-const PGMAP_NOT_ZERO: &[&str] = &[
-    "read_bytes_sec",
-    "write_bytes_sec",
-    "read_op_per_sec",
-    "write_op_per_sec",
-    "recovering_objects_per_sec",
-    "recovering_bytes_per_sec",
-    "recovering_keys_per_sec",
-    "num_objects_recovered",
-    "num_bytes_recovered",
-    "num_keys_recovered",
-    "degraded_objects",
-    "degraded_ratio",
-    "misplaced_objects",
-    "misplaced_ratio",
-    "unfound_objects",
-    "unfound_ratio",
-    "inactive_pgs_ratio",
-    "unknown_pgs_ratio",
-];
+/// Numbers of `pgmap` that are there only when they are not zero: those that pools have too, and these.
+const PGMAP_NOT_ZERO: [&[&str]; 4] = [CLIENT, RATE, RECOVERY, &["inactive_pgs_ratio", "unknown_pgs_ratio"]];
 
 /// What these are shares of. There only when there is something to share: a zero would be a lie.
 const PGMAP_TOTALS: &[&str] = &["degraded_total", "misplaced_total", "unfound_total"];
@@ -109,7 +94,9 @@ fn osdmap(json: Json<'_>, health: &Health) -> OsdMap {
 fn pgmap_numbers(json: Json<'_>) -> Numbers {
     let mut numbers = json.numbers(PGMAP);
     if !numbers.is_empty() {
-        numbers.extend(json.numbers_or_zero(PGMAP_NOT_ZERO));
+        for names in PGMAP_NOT_ZERO {
+            numbers.extend(json.numbers_or_zero(names));
+        }
         numbers.extend(json.numbers(PGMAP_TOTALS));
     }
     numbers
