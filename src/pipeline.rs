@@ -56,14 +56,9 @@ pub fn run<S: Source, K: Sink<S>>(
             Next::Lines(lines) => counter.count(lines),
             Next::Skipped { reason } => counter.windows.reject(reason),
             Next::Idle { now_ms } => counter.windows.advance(now_ms),
-            Next::End => {
-                let parts = counter.windows.close_all();
-                return sink.end(parts, &mut counter.windows).map_err(PipelineError::Sink);
-            }
+            Next::End => return counter.end(sink),
         }
-        let parts = counter.windows.close_due();
-        let turn = sink.turn(parts, &mut counter.windows, source).map_err(PipelineError::Sink)?;
-        if turn.is_break() {
+        if counter.turn(source, sink)?.is_break() {
             return Ok(());
         }
     }
@@ -92,6 +87,22 @@ impl Counter {
     /// Counts lines, each as a request or as a reject; those of RGW's own logs as however many they hold.
     pub fn count(&mut self, lines: Lines<'_>) {
         count(&mut self.reader, lines, &self.slow, &mut self.windows);
+    }
+
+    /// Hands over what closed.
+    fn turn<S, K: Sink<S>>(
+        &mut self,
+        source: &mut S,
+        sink: &mut K,
+    ) -> Result<ControlFlow<()>, PipelineError<K::Error>> {
+        let parts = self.windows.close_due();
+        sink.turn(parts, &mut self.windows, source).map_err(PipelineError::Sink)
+    }
+
+    /// Hands over what was still open.
+    fn end<S, K: Sink<S>>(&mut self, sink: &mut K) -> Result<(), PipelineError<K::Error>> {
+        let parts = self.windows.close_all();
+        sink.end(parts, &mut self.windows).map_err(PipelineError::Sink)
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::{
     collections::VecDeque,
-    ops::ControlFlow,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
 };
@@ -79,15 +78,12 @@ pub fn run_parallel<S: Source, K: Sink<S>>(
             }
             while team.is_busy() || (at_end && !team.waiting.is_empty()) {
                 team.take_up(counter);
-                let parts = counter.windows.close_due();
-                let turn = sink.turn(parts, &mut counter.windows, source).map_err(PipelineError::Sink)?;
-                if turn == ControlFlow::Break(()) {
+                if counter.turn(source, sink)?.is_break() {
                     return Ok(());
                 }
             }
             if at_end {
-                let parts = counter.windows.close_all();
-                return sink.end(parts, &mut counter.windows).map_err(PipelineError::Sink);
+                return counter.end(sink);
             }
         }
     })
@@ -176,7 +172,7 @@ impl Team {
 
 #[cfg(test)]
 mod tests {
-    use std::{convert::Infallible, io::Write as _};
+    use std::{convert::Infallible, io::Write as _, ops::ControlFlow};
 
     use super::*;
     use crate::{

@@ -8,7 +8,7 @@
 use super::{
     Admission, Contents, Request, Settings,
     lengths::Lengths,
-    tally::{BucketTally, Context, NodeTally, Tally},
+    tally::{BucketTally, Context, NodeTally, Tally, add_lines},
     windows::{CLOCK_SKEW_MS, TIMES_MS},
 };
 use crate::point::TimestampMs;
@@ -96,10 +96,7 @@ impl PieceCounter {
                 self.piece.rejected += 1;
                 self.fits &= self.node.with(times.last_ms, |tally| tally.reject(reason, 1)).is_some();
             }
-            None => match self.piece.leading.iter_mut().find(|(known, _)| *known == reason) {
-                Some((_, lines)) => *lines += 1,
-                None => self.piece.leading.push((reason, 1)),
-            },
+            None => add_lines(&mut self.piece.leading, reason, 1),
         }
     }
 

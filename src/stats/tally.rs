@@ -293,10 +293,7 @@ impl NodeTally {
     /// Counts lines that were rejected, with their reason.
     pub(super) fn reject(&mut self, reason: &'static str, lines: u64) {
         self.log[counter::LINES] += lines;
-        match self.rejected.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, count)) => *count += lines,
-            None => self.rejected.push((reason, lines)),
-        }
+        add_lines(&mut self.rejected, reason, lines);
     }
 
     /// Counts lines that are older than what is kept.
@@ -325,6 +322,14 @@ impl NodeTally {
             self.rows.rows.resize(end, Row::new(0, Kind::NONE));
         }
         (id + 1) * CLASS_ROWS as u32 + class_row
+    }
+}
+
+/// Counts lines under their reason. There are few reasons.
+pub(super) fn add_lines(reasons: &mut Vec<(&'static str, u64)>, reason: &'static str, lines: u64) {
+    match reasons.iter_mut().find(|(known, _)| *known == reason) {
+        Some((_, count)) => *count += lines,
+        None => reasons.push((reason, lines)),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     Admission, Contents, Fragment, OpenWindow, Part, Piece, Request, Settings, WindowKind,
     family::{Family, FamilyState, Place},
-    tally::{BucketTally, Context, NodeTally, Tally as _},
+    tally::{BucketTally, Context, NodeTally, Tally as _, add_lines},
 };
 use crate::point::TimestampMs;
 
@@ -174,9 +174,13 @@ impl Windows {
     /// Counts a line that is not of the format: in the window of the line before, the first ones in that of the line
     /// after.
     pub fn reject(&mut self, reason: &'static str) {
-        self.totals.lines += 1;
-        self.totals.rejected += 1;
-        self.pend(reason, 1);
+        self.reject_lines(reason, 1);
+    }
+
+    fn reject_lines(&mut self, reason: &'static str, lines: u64) {
+        self.totals.lines += lines;
+        self.totals.rejected += lines;
+        add_lines(&mut self.pending, reason, lines);
         self.book_pending();
     }
 
@@ -193,10 +197,7 @@ impl Windows {
             return false;
         }
         for (reason, lines) in piece.leading {
-            self.totals.lines += lines;
-            self.totals.rejected += lines;
-            self.pend(reason, lines);
-            self.book_pending();
+            self.reject_lines(reason, lines);
         }
         self.totals.skipped += piece.skipped;
         let Some(times) = piece.times else { return true };
@@ -396,7 +397,7 @@ impl Windows {
         if lost > 0 {
             self.totals.counted -= lost;
             self.totals.rejected += lost;
-            self.pend(DAMAGED, lost);
+            add_lines(&mut self.pending, DAMAGED, lost);
             self.book_pending();
         }
         lost
@@ -511,15 +512,8 @@ impl Windows {
 
     fn expire(&mut self) {
         self.totals.expired += 1;
-        self.pend(EXPIRED, 1);
+        add_lines(&mut self.pending, EXPIRED, 1);
         self.book_pending();
-    }
-
-    fn pend(&mut self, reason: &'static str, lines: u64) {
-        match self.pending.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, count)) => *count += lines,
-            None => self.pending.push((reason, lines)),
-        }
     }
 
     /// Books lines that have no window of their own in that of the last line counted; in that of the watermark if no
