@@ -224,10 +224,10 @@ impl Measurer {
         slow: &SlowSettings,
         each: impl FnOnce(&Request<'_>) -> T,
     ) -> T {
-        let asked = Asked {
-            method: unescape(record.method, record.escape, &mut self.method),
-            uri: unescape(record.uri, record.escape, &mut self.uri),
-            host: record.host.map(|host| unescape(host, record.escape, &mut self.host)),
+        let mut asked = Asked {
+            method: record.method,
+            uri: record.uri,
+            host: record.host,
             host_as_sent: record.host_as_sent,
             status: record.status,
             remote_addr: record.remote_addr,
@@ -235,9 +235,18 @@ impl Measurer {
             time_ms: record.time_ms,
             has_copy_source: record.has_copy_source,
             has_copy_from: record.has_copy_from,
-            destination: record.destination.map(|to| unescape(to, record.escape, &mut self.destination)),
+            destination: record.destination,
             is_form: record.content_type.is_some_and(is_form),
         };
+        // Nearly no line has anything escaped.
+        if record.escape.is_some() {
+            let (method, uri, host) = (&mut self.method, &mut self.uri, &mut self.host);
+            asked.method = unescape(record.method, record.escape, method);
+            asked.uri = unescape(record.uri, record.escape, uri);
+            asked.host = record.host.map(|text| unescape(text, record.escape, host));
+            asked.destination =
+                record.destination.map(|to| unescape(to, record.escape, &mut self.destination));
+        }
         let what = self.classifier.classify(&asked, &mut self.names);
         each(&Request::new(record, &what, slow, &mut self.label))
     }

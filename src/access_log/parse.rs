@@ -89,10 +89,13 @@ impl LineParser {
         while start < block.len() {
             let mut record = Record::default();
             let plain = self.plain.as_ref();
-            let read = plain.and_then(|plan| plan.read(block, start, left, &mut record, &mut self.clock));
-            let newline = if let Some((newline, used)) = read {
+            let read = plain.and_then(|plan| {
+                let newline = plan.read(block, start, left, &mut record, &mut self.clock)?;
+                left = &left[plan.marks()..];
+                Some(newline)
+            });
+            let newline = if let Some(newline) = read {
                 each(&block[start..newline], Ok(&record));
-                left = &left[used..];
                 newline
             } else {
                 let newline = memchr(b'\n', &block[start..]).map_or(block.len(), |length| start + length);
@@ -108,6 +111,7 @@ impl LineParser {
 
     /// Parses one line, without its newline. The line has to match the format from its first byte to its last; what its
     /// request says can be anything.
+    #[inline(never)]
     pub fn parse<'a>(&mut self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
         if line.is_empty() {
             return Err(Reject { reason: EMPTY, column: 1 });

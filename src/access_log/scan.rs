@@ -32,20 +32,29 @@ pub(super) fn find_near(byte: u8, input: &[u8]) -> Option<usize> {
     memchr(byte, input)
 }
 
-/// Where one of two bytes first stands.
+/// Where one of these bytes first stands. In place and without a call.
 #[inline]
-pub(super) fn find_either(a: u8, b: u8, input: &[u8]) -> Option<usize> {
-    let (sixteens, rest) = input.as_chunks::<16>();
-    for (number, sixteen) in sixteens.iter().enumerate() {
-        let bits = dispatch!(BASELINE, simd => {
+pub(super) fn find_any<const N: usize>(bytes: [u8; N], input: &[u8]) -> Option<usize> {
+    let is_any = |sixteen: &[u8; 16]| {
+        dispatch!(BASELINE, simd => {
             let text = u8x16::simd_from(simd, *sixteen);
-            (text.simd_eq(a) | text.simd_eq(b)).to_bitmask()
-        });
+            let mut found = text.simd_eq(bytes[0]);
+            for byte in &bytes[1..] {
+                found |= text.simd_eq(*byte);
+            }
+            found.to_bitmask()
+        })
+    };
+    for (number, sixteen) in input.as_chunks::<16>().0.iter().enumerate() {
+        let bits = is_any(sixteen);
         if bits != 0 {
             return Some(number * 16 + bits.trailing_zeros() as usize);
         }
     }
-    rest.iter().position(|byte| *byte == a || *byte == b).map(|at| input.len() - rest.len() + at)
+    // The last bytes once more with some before them, which are none of these, as a whole chunk.
+    let Some(last) = input.last_chunk() else { return input.iter().position(|byte| bytes.contains(byte)) };
+    let bits = is_any(last);
+    (bits != 0).then(|| input.len() - 16 + bits.trailing_zeros() as usize)
 }
 
 /// Whether the byte is there at all.
@@ -112,7 +121,7 @@ mod tests {
                 prop_assert_eq!(find_near(byte, &input), expected);
                 prop_assert_eq!(contains(byte, &input), expected.is_some());
                 let either = input.iter().position(|other| *other == byte || *other == b'x');
-                prop_assert_eq!(find_either(b'x', byte, &input), either);
+                prop_assert_eq!(find_any([b'x', byte], &input), either);
             }
         }
     }

@@ -37,15 +37,18 @@ impl Marks {
 
     #[inline(always)]
     fn find_with<S: Simd>(&mut self, simd: S, block: &[u8]) {
+        // In a register, where it is not if it stays a field.
+        let mut len = 0;
         let (strides, rest) = block.as_chunks::<STRIDE>();
         for (number, stride) in strides.iter().enumerate() {
-            self.note(number * STRIDE, marked(simd, stride));
+            len += note(&mut self.at, len, number * STRIDE, marked(simd, stride));
         }
         if !rest.is_empty() {
             let mut last = [b' '; STRIDE];
             last[..rest.len()].copy_from_slice(rest);
-            self.note(strides.len() * STRIDE, marked(simd, &last));
+            len += note(&mut self.at, len, strides.len() * STRIDE, marked(simd, &last));
         }
+        self.len = len;
     }
 
     /// The positions.
@@ -53,33 +56,34 @@ impl Marks {
     pub(super) fn as_slice(&self) -> &[u32] {
         &self.at[..self.len]
     }
+}
 
-    /// Writes down the bits of a stride that begins at `base`.
-    #[inline(always)]
-    fn note(&mut self, base: usize, mut bits: u64) {
-        if self.at.len() < self.len + STRIDE {
-            self.grow();
-        }
-        let count = bits.count_ones() as usize;
-        let mut from = self.len;
-        self.len += count;
+/// Writes down, from `len` on, the bits of a stride that begins at `base`. Gives how many there are.
+#[inline(always)]
+fn note(at: &mut Vec<u32>, len: usize, base: usize, mut bits: u64) -> usize {
+    let count = bits.count_ones() as usize;
+    if at.len() < len + STRIDE {
+        grow(at, len + STRIDE);
+    }
+    if let Some(slots) = at.get_mut(len..).and_then(|rest| rest.first_chunk_mut::<STRIDE>()) {
         // A few more than there are cost less than a loop that ends at another place each time.
-        while let Some(slots) = self.at.get_mut(from..).and_then(|rest| rest.first_chunk_mut::<AT_ONCE>()) {
+        for slots in slots.as_chunks_mut::<AT_ONCE>().0 {
             for slot in slots {
                 *slot = base as u32 + bits.trailing_zeros();
                 bits &= bits.wrapping_sub(1);
             }
-            from += AT_ONCE;
-            if from >= self.len {
+            if bits == 0 {
                 break;
             }
         }
     }
+    count
+}
 
-    #[cold]
-    fn grow(&mut self) {
-        self.at.resize((self.len + STRIDE).max(2 * self.at.len()), 0);
-    }
+#[cold]
+#[inline(never)]
+fn grow(at: &mut Vec<u32>, needed: usize) {
+    at.resize(needed.max(2 * at.len()), 0);
 }
 
 /// One bit for each byte of the stride that is a mark, the first in the lowest.
