@@ -14,12 +14,65 @@ pub trait PointWriter {
     fn integer(&mut self, key: &str, value: u64);
     /// A field that is a measurement of something, and may be averaged but not added.
     fn float(&mut self, key: &str, value: f64);
+    /// [`integer`](Self::integer) under a name that is written again and again.
+    fn known_integer(&mut self, name: &FieldName, value: u64) {
+        self.integer(name.as_str(), value);
+    }
+    /// [`float`](Self::float) under a name that is written again and again.
+    fn known_float(&mut self, name: &FieldName, value: f64) {
+        self.float(name.as_str(), value);
+    }
     /// A truth.
     fn boolean(&mut self, key: &str, value: bool);
     /// Text. Writers for outputs that have no text fields drop it.
     fn text(&mut self, key: &str, value: &str);
     /// Ends the point at this time.
     fn end(&mut self, time: TimestampNs);
+}
+
+/// The name of a field that is written again and again: as plain as names are, which was looked at when compiling, and
+/// ready to be copied as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldName {
+    text: &'static str,
+    /// `,name=`, and bytes that mean nothing.
+    rendered: [u8; Self::COPIED],
+}
+
+impl FieldName {
+    /// How many bytes of [`rendered`](Self::rendered) there are: a copy of a fixed length is no call.
+    const COPIED: usize = 24;
+
+    /// A name of lower case letters, digits and `_`, so that no output has to escape anything of it.
+    ///
+    /// # Panics
+    /// If it holds anything else, or more than 22 bytes: where it is a constant, when compiling.
+    pub const fn new(text: &'static str) -> Self {
+        let name = text.as_bytes();
+        assert!(!name.is_empty() && name.len() + 2 <= Self::COPIED);
+        let mut rendered = [b'='; Self::COPIED];
+        rendered[0] = b',';
+        let mut at = 0;
+        while at < name.len() {
+            assert!(matches!(name[at], b'a'..=b'z' | b'0'..=b'9' | b'_'));
+            rendered[at + 1] = name[at];
+            at += 1;
+        }
+        Self { text, rendered }
+    }
+
+    /// The name.
+    pub const fn as_str(&self) -> &'static str {
+        self.text
+    }
+
+    /// Appends `,name=`.
+    #[inline]
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let end = out.len() + self.text.len() + 2;
+        out.extend_from_slice(&self.rendered);
+        out.truncate(end);
+    }
 }
 
 /// Nanoseconds since 1970-01-01T00:00:00Z.

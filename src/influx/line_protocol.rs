@@ -13,7 +13,7 @@
 mod decimal;
 mod escape;
 
-use crate::point::{PointWriter, Tags, TimestampNs};
+use crate::point::{FieldName, PointWriter, Tags, TimestampNs};
 
 /// Longest tag value, and longest name, in bytes before escaping; the rest is cut off. A series key (measurement and
 /// all tags) may have 64 KiB; S3 allows a bucket 63 characters, and an object 1,024 bytes.
@@ -212,16 +212,45 @@ impl Encoder {
         }
         match self.stage {
             Stage::None => return false,
-            Stage::Tags => {
-                self.write_tags();
-                self.out.push(b' ');
-                self.stage = Stage::Fields;
-            }
+            Stage::Tags => self.begin_fields(),
             Stage::Fields => self.out.push(b','),
         }
         escape::name(&mut self.out, key);
         self.out.push(b'=');
         true
+    }
+
+    /// The same for a name of which nothing has to be escaped.
+    #[inline]
+    fn known_field(&mut self, name: &FieldName) -> bool {
+        let at = match self.stage {
+            Stage::None => return false,
+            Stage::Tags => {
+                self.begin_fields();
+                self.out.pop();
+                Some(self.out.len())
+            }
+            Stage::Fields => None,
+        };
+        name.write(&mut self.out);
+        if let Some(at) = at {
+            self.out[at] = b' ';
+        }
+        true
+    }
+
+    /// All in front of the first field, with the blank.
+    fn begin_fields(&mut self) {
+        self.write_tags();
+        self.out.push(b' ');
+        self.stage = Stage::Fields;
+    }
+
+    #[inline]
+    fn write_integer(&mut self, value: u64) {
+        // Unsigned fields (`u`) need InfluxDB 2: what does not fit is as large as can be said.
+        decimal::unsigned(&mut self.out, value.min(i64::MAX as u64));
+        self.out.push(b'i');
     }
 
     /// Merges the constant tags with the point's own, both sorted.
@@ -269,9 +298,19 @@ impl PointWriter for Encoder {
 
     fn integer(&mut self, key: &str, value: u64) {
         if self.field(key) {
-            // Unsigned fields (`u`) need InfluxDB 2: what does not fit is as large as can be said.
-            decimal::unsigned(&mut self.out, value.min(i64::MAX as u64));
-            self.out.push(b'i');
+            self.write_integer(value);
+        }
+    }
+
+    fn known_integer(&mut self, name: &FieldName, value: u64) {
+        if self.known_field(name) {
+            self.write_integer(value);
+        }
+    }
+
+    fn known_float(&mut self, name: &FieldName, value: f64) {
+        if value.is_finite() && self.known_field(name) {
+            decimal::float(&mut self.out, value);
         }
     }
 

@@ -28,22 +28,22 @@ pub(super) fn unsigned(out: &mut Vec<u8>, value: u64) {
     }
 }
 
+/// As many digits as the longest integer has.
+const LONGEST: usize = 20;
+
 fn many_digits(out: &mut Vec<u8>, mut value: u64) {
-    let mut digits = [0; 20]; // u64::MAX has 20
-    let mut start = digits.len();
-    while value >= 100 {
-        start -= 2;
-        digits[start..start + 2].copy_from_slice(&PAIRS[(value % 100) as usize]);
+    let at = out.len();
+    let length = value.ilog10() as usize + 1;
+    out.extend_from_slice(&[b'0'; LONGEST]);
+    out.truncate(at + length);
+    let mut pairs = out[at..].rchunks_exact_mut(2);
+    for pair in &mut pairs {
+        pair.copy_from_slice(&PAIRS[(value % 100) as usize]);
         value /= 100;
     }
-    if value >= 10 {
-        start -= 2;
-        digits[start..start + 2].copy_from_slice(&PAIRS[value as usize]);
-    } else {
-        start -= 1;
-        digits[start] = b'0' + value as u8;
+    if let [first] = pairs.into_remainder() {
+        *first = b'0' + value as u8;
     }
-    out.extend_from_slice(&digits[start..]);
 }
 
 /// Appends an integer with its sign.
