@@ -46,7 +46,7 @@ impl Names {
     #[inline]
     fn find(&self, name: &[u8], hash: u64) -> Option<u32> {
         let arena = &self.arena;
-        self.table.find(hash, |(place, _)| place.of(arena) == name).map(|(_, id)| *id)
+        self.table.find(hash, |(place, _)| is_same(place.of(arena), name)).map(|(_, id)| *id)
     }
 
     #[cold]
@@ -95,6 +95,20 @@ fn hash(state: &RandomState, name: &[u8]) -> u64 {
     hasher.finish()
 }
 
+/// Whether two names are the same, without a call: most are a few words long.
+#[inline]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(last_a), Some(last_b)) => {
+            last_a == last_b && a.as_chunks::<8>().0.iter().eq(b.as_chunks::<8>().0)
+        }
+        _ => a.iter().eq(b),
+    }
+}
+
 /// Where a name is in the arena.
 #[derive(Clone, Copy, Debug)]
 struct Place {
@@ -121,5 +135,19 @@ mod tests {
         assert_eq!(names.intern(b""), 1000);
         assert_eq!(names.get(ids[999]), b"b999");
         assert_eq!(names.iter().count(), names.len());
+    }
+
+    #[test]
+    fn names_are_the_same_if_all_of_them_is() {
+        let name: Vec<u8> = (0..40).collect();
+        for length in 0..name.len() {
+            assert!(is_same(&name[..length], &name[..length]));
+            assert!(!is_same(&name[..length], &name[..=length]));
+            for at in 0..length {
+                let mut other = name[..length].to_vec();
+                other[at] ^= 1;
+                assert!(!is_same(&name[..length], &other), "{length} {at}");
+            }
+        }
     }
 }
