@@ -227,6 +227,7 @@ impl Measurer {
         let mut asked = Asked {
             method: record.method,
             uri: record.uri,
+            plain_uri: record.plain_uri,
             host: record.host,
             host_as_sent: record.host_as_sent,
             status: record.status,
@@ -242,7 +243,7 @@ impl Measurer {
         if record.escape.is_some() {
             let (method, uri, host) = (&mut self.method, &mut self.uri, &mut self.host);
             asked.method = unescape(record.method, record.escape, method);
-            asked.uri = unescape(record.uri, record.escape, uri);
+            (asked.uri, asked.plain_uri) = (unescape(record.uri, record.escape, uri), None);
             asked.host = record.host.map(|text| unescape(text, record.escape, host));
             asked.destination =
                 record.destination.map(|to| unescape(to, record.escape, &mut self.destination));

@@ -44,6 +44,8 @@ pub struct Asked<'a> {
     pub method: &'a [u8],
     /// Request target as sent, query included; may be absolute-form.
     pub uri: &'a [u8],
+    /// How many bytes of it stand before its first `?` or `%`, if somebody has looked already.
+    pub plain_uri: Option<usize>,
     /// `$http_host` or `$host`, if the log has it.
     pub host: Option<&'a [u8]>,
     /// It is `$http_host`: what the gateway is sent, whatever the target says.
@@ -168,7 +170,7 @@ impl Classifier {
         if let (Method::Copy, Some(destination)) = (method, asked.destination) {
             return self.copy(asked, destination, scratch);
         }
-        let Some(target) = Target::parse(asked.uri) else { return self.no_request(asked) };
+        let Some(target) = Target::parse(asked.uri, asked.plain_uri) else { return self.no_request(asked) };
         if is_refused_by_nginx(asked.status, &target) {
             return self.no_request(asked);
         }

@@ -175,7 +175,8 @@ impl PlainPlan {
                 Way::Skip(bytes) => mark.checked_sub(bytes).filter(|end| *end >= at)?,
                 Way::Request => {
                     record.request = present(block.get(at..mark)?).unwrap_or_default();
-                    (record.method, record.uri) = request::split(record.request).unwrap_or_default();
+                    let line = request::split(record.request).unwrap_or_default();
+                    (record.method, record.uri, record.plain_uri) = (line.method, line.target, line.plain);
                     mark
                 }
                 Way::RemoteAddr => {

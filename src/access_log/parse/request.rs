@@ -2,21 +2,33 @@
 
 use crate::access_log::scan;
 
+/// What a request line is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct RequestLine<'a> {
+    pub(super) method: &'a [u8],
+    pub(super) target: &'a [u8],
+    /// How much of the target stands before its first `?` or `%`, where that is known.
+    pub(super) plain: Option<usize>,
+}
+
 /// Method and target of `METHOD target` or `METHOD target HTTP/x.y`, as far as nginx is of the same opinion: it lets
 /// more than one blank pass between the three and after them (real gateways get such requests, and answer them).
 #[inline]
-pub(super) fn split(request: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn split(request: &[u8]) -> Option<RequestLine<'_>> {
     let (method, rest) = request.split_at(method_length(request)?);
     if let Some(target) = rest[1..].strip_suffix(b" HTTP/1.1")
         && !target.is_empty()
-        && !scan::contains(b' ', target)
     {
-        return Some((method, target));
+        // One look for all that matters in a target, and nearly none has any of it.
+        let first = scan::find_any([b' ', b'?', b'%'], target);
+        if first.is_none_or(|at| !scan::contains(b' ', &target[at..])) {
+            return Some(RequestLine { method, target, plain: Some(first.unwrap_or(target.len())) });
+        }
     }
     let target = skip_blanks(rest);
     let end = memchr::memchr(b' ', target).unwrap_or(target.len());
     let (target, rest) = target.split_at(end);
-    (!target.is_empty() && is_end(rest)).then_some((method, target))
+    (!target.is_empty() && is_end(rest)).then_some(RequestLine { method, target, plain: None })
 }
 
 /// How long the method is, up to the blank after it.
@@ -69,7 +81,12 @@ mod tests {
 
     fn check(request: &str, expected: Option<(&str, &str)>) {
         let expected = expected.map(|(method, target)| (method.as_bytes(), target.as_bytes()));
-        assert_eq!(split(request.as_bytes()), expected, "{request:?}");
+        let line = split(request.as_bytes());
+        assert_eq!(line.map(|line| (line.method, line.target)), expected, "{request:?}");
+        if let Some(RequestLine { target, plain: Some(plain), .. }) = line {
+            let first = target.iter().position(|byte| matches!(byte, b'?' | b'%'));
+            assert_eq!(plain, first.unwrap_or(target.len()), "{request:?}");
+        }
     }
 
     #[test]
@@ -89,6 +106,9 @@ mod tests {
         check("GET / ", Some(("GET", "/")));
         check("GET  /two HTTP/1.1", Some(("GET", "/two")));
         check("GET /x  HTTP/1.1 ", Some(("GET", "/x")));
+        check("GET /x?y%20 HTTP/1.1", Some(("GET", "/x?y%20")));
+        check("GET /x%20?y HTTP/1.1", Some(("GET", "/x%20?y")));
+        check("GET /x?y z HTTP/1.1", None);
         check("GET http://h/x?acl HTTP/1.1", Some(("GET", "http://h/x?acl")));
         check("OPTIONS * HTTP/1.1", Some(("OPTIONS", "*")));
         check("M-SEARCH * HTTP/1.1", Some(("M-SEARCH", "*")));

@@ -86,6 +86,8 @@ impl Kinds {
 pub(in crate::stats) struct BucketTally {
     names: Names,
     rows: Rows,
+    /// Of the requests that are being booked: memory to work with.
+    numbers: Vec<u32>,
     kinds: Kinds,
     /// The row of each bucket's frequent kinds, and 1; 0 for none.
     places: Vec<u32>,
@@ -157,8 +159,10 @@ impl Tally for BucketTally {
         if self.sizes.is_empty() {
             self.sizes.resize(Class::ALL.len(), Default::default());
         }
-        for booking in bookings {
-            let row = self.row(booking.bucket, booking.kind);
+        let mut numbers = std::mem::take(&mut self.numbers);
+        numbers.extend(bookings.iter().map(|booking| self.row(booking.bucket, booking.kind)));
+        self.rows.fetch(&numbers);
+        for (booking, row) in bookings.iter().zip(numbers.drain(..)) {
             self.rows.record(row, booking);
             if booking.outcome == Outcome::Ok {
                 let body = booking.bytes_in.max(booking.bytes_out);
@@ -166,6 +170,7 @@ impl Tally for BucketTally {
                 self.sizes[booking.kind.class()][edge] += 1;
             }
         }
+        self.numbers = numbers;
     }
 
     fn pack(&mut self) -> Contents {

@@ -108,6 +108,14 @@ impl Rows {
         self.rows.len() as u32 - 1
     }
 
+    /// Looks at rows that will be needed: the processor fetches as many at a time as it can, which it could not while it
+    /// does more with each.
+    #[inline]
+    pub(super) fn fetch(&self, numbers: &[u32]) {
+        let looked = numbers.iter().fold(0, |sum, row| sum ^ self.rows[*row as usize].successes);
+        std::hint::black_box(looked);
+    }
+
     #[inline]
     pub(super) fn record(&mut self, row: u32, booking: &Booking) {
         self.recorded += 1;
