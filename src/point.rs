@@ -10,6 +10,10 @@ pub trait PointWriter {
     fn begin(&mut self, measurement: &str);
     /// A tag: indexed, bounded in its values.
     fn tag(&mut self, key: &str, value: &str);
+    /// A tag of which both are words of our own: lower case letters, digits, `_` and `-`.
+    fn known_tag(&mut self, key: &'static str, value: &'static str) {
+        self.tag(key, value);
+    }
     /// An additive field. Integers stay integers from the first version on: a field's type can never change.
     fn integer(&mut self, key: &str, value: u64);
     /// A field that is a measurement of something, and may be averaged but not added.
@@ -41,7 +45,7 @@ pub struct FieldName {
 
 impl FieldName {
     /// How many bytes of [`rendered`](Self::rendered) there are: a copy of a fixed length is no call.
-    const COPIED: usize = 24;
+    pub const COPIED: usize = 24;
 
     /// A name of lower case letters, digits and `_`, so that no output has to escape anything of it.
     ///
@@ -66,12 +70,10 @@ impl FieldName {
         self.text
     }
 
-    /// Appends `,name=`.
+    /// `,name=`, and bytes that mean nothing after these.
     #[inline]
-    pub fn write(&self, out: &mut Vec<u8>) {
-        let end = out.len() + self.text.len() + 2;
-        out.extend_from_slice(&self.rendered);
-        out.truncate(end);
+    pub const fn rendered(&self) -> (&[u8; Self::COPIED], usize) {
+        (&self.rendered, self.text.len() + 2)
     }
 }
 

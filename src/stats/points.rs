@@ -151,14 +151,14 @@ fn write_key(key: Key, table: Table, name: &str, writer: &mut impl PointWriter) 
         );
     }
     if let Some(class) = key.class() {
-        writer.tag("class", class.name());
+        writer.known_tag("class", class.name());
     }
     if let Some(size) = key.size_of_body() {
-        writer.tag("size", size.name());
+        writer.known_tag("size", size.name());
     }
     if let Some((protocol, operation)) = key.protocol_operation() {
-        writer.tag("protocol", protocol.name());
-        writer.tag("operation", operation.name());
+        writer.known_tag("protocol", protocol.name());
+        writer.known_tag("operation", operation.name());
     }
     if let Some(status) = key.status_code() {
         writer.tag("status", &format!("{status:03}"));

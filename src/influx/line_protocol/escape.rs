@@ -24,13 +24,19 @@ pub(super) fn name(out: &mut Vec<u8>, name: &str) {
     write(out, name, IN_NAME, |out, at| name_byte(out, name, at));
 }
 
-/// Appends a name with what cannot be said in it percent-encoded, but not yet escaped: by this it is compared.
-pub(super) fn clean_name(out: &mut Vec<u8>, name: &str) {
+/// Appends a name with what cannot be said in it percent-encoded, but not yet escaped: by this it is compared. Says
+/// whether it is as it was, and nothing of it has to be [escaped](clean) either.
+pub(super) fn clean_name(out: &mut Vec<u8>, name: &str) -> bool {
     let name = cut(name, MAX_NAME_BYTES).as_bytes();
-    write(out, name, UNSPEAKABLE, |out, at| match name[at] {
+    if are_harmless(name, IN_NAME) {
+        out.extend_from_slice(name);
+        return true;
+    }
+    write_pieces(out, name, UNSPEAKABLE, |out, at| match name[at] {
         b'%' if !is_percent_encoded(name, at) => out.push(b'%'),
         byte => percent(out, byte),
     });
+    false
 }
 
 /// Appends a name that went through [`clean_name`].
@@ -45,6 +51,11 @@ pub(super) fn text(out: &mut Vec<u8>, text: &str) {
         byte @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
         _ => out.push(b' '),
     });
+}
+
+/// Whether a name is there and stays as it is.
+pub(super) fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.len() <= MAX_NAME_BYTES && are_harmless(name.as_bytes(), IN_NAME)
 }
 
 /// Copies runs of harmless bytes whole, and hands the place of every byte of these kinds to `special`.
