@@ -44,16 +44,20 @@ pub struct FieldName {
 }
 
 impl FieldName {
-    /// How many bytes of [`rendered`](Self::rendered) there are: a copy of a fixed length is no call.
-    pub const COPIED: usize = 24;
+    /// How many bytes of [`rendered`](Self::rendered) there are: a copy of a fixed length is no call. More than the longest
+    /// name has, so that a number finds room behind it.
+    pub const COPIED: usize = Self::LONGEST + 2 + 10;
+
+    /// Longest name, bytes.
+    const LONGEST: usize = 20;
 
     /// A name of lower case letters, digits and `_`, so that no output has to escape anything of it.
     ///
     /// # Panics
-    /// If it holds anything else, or more than 22 bytes: where it is a constant, when compiling.
+    /// If it holds anything else, or more than 20 bytes: where it is a constant, when compiling.
     pub const fn new(text: &'static str) -> Self {
         let name = text.as_bytes();
-        assert!(!name.is_empty() && name.len() + 2 <= Self::COPIED);
+        assert!(!name.is_empty() && name.len() <= Self::LONGEST);
         let mut rendered = [b'='; Self::COPIED];
         rendered[0] = b',';
         let mut at = 0;

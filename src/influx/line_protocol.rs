@@ -296,21 +296,19 @@ impl Encoder {
     /// Writes a field under a name of which nothing has to be escaped: at most eight digits, and what follows them.
     #[inline]
     fn known_digits(&mut self, name: &FieldName, (digits, length): ([u8; 8], usize), after: [u8; 2]) {
-        // Put together apart and copied as a whole: each piece on its own would ask whether there is room for it.
-        const COPIED: usize = FieldName::COPIED + 8 + 2;
         let (rendered, start) = name.rendered();
-        let mut field = [0; COPIED];
-        field[..FieldName::COPIED].copy_from_slice(rendered);
-        if let Some(place) = field.get_mut(start..start + 8) {
+        let at = self.out.len();
+        // Room is asked for once, and what does not belong there is cut off in the end.
+        self.out.extend_from_slice(rendered);
+        let digits_at = at + start;
+        if let Some(place) = self.out.get_mut(digits_at..digits_at + 8) {
             place.copy_from_slice(&digits);
         }
-        if let Some(place) = field.get_mut(start + length..start + length + 2) {
+        let after_at = digits_at + length;
+        if let Some(place) = self.out.get_mut(after_at..after_at + 2) {
             place.copy_from_slice(&after);
         }
-        let used = if after[1] == 0 { 1 } else { 2 };
-        let end = self.out.len() + start + length + used;
-        self.out.extend_from_slice(&field);
-        self.out.truncate(end);
+        self.out.truncate(after_at + if after[1] == 0 { 1 } else { 2 });
     }
 
     /// Makes room for a field with such a name: true if it may be written. Its comma is the blank in front of all fields if

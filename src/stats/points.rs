@@ -188,8 +188,9 @@ fn write_latency(series: &Series, writer: &mut impl PointWriter) {
     writer.known_float(&field::LATENCY_MIN, f64::from(latency.min_ms));
     writer.known_float(&field::LATENCY_MEAN, mean);
     writer.known_float(&field::LATENCY_MAX, f64::from(latency.max_ms));
-    for (name, quantile) in field::LATENCY_QUANTILES.iter().zip([0.5, 0.9, 0.99]) {
-        writer.known_float(name, latency.quantile_ms(quantile).unwrap_or(mean));
+    let quantiles = latency.quantiles_ms([0.5, 0.9, 0.99]).unwrap_or([mean; 3]);
+    for (name, value) in field::LATENCY_QUANTILES.iter().zip(quantiles) {
+        writer.known_float(name, value);
     }
 }
 
