@@ -32,6 +32,23 @@ pub(super) fn find_near(byte: u8, input: &[u8]) -> Option<usize> {
     memchr(byte, input)
 }
 
+/// How long the first segment of a path is, and whether there is a colon in it.
+#[inline]
+pub(super) fn segment(path: &[u8]) -> (usize, bool) {
+    if let Some(near) = path.first_chunk() {
+        let (slashes, colons) = dispatch!(BASELINE, simd => {
+            let text = u8x32::simd_from(simd, *near);
+            (text.simd_eq(b'/').to_bitmask(), text.simd_eq(b':').to_bitmask())
+        });
+        if slashes != 0 {
+            // All bits below the lowest that is set.
+            return (slashes.trailing_zeros() as usize, colons & (slashes - 1) & !slashes != 0);
+        }
+    }
+    let length = memchr(b'/', path).unwrap_or(path.len());
+    (length, memchr(b':', &path[..length]).is_some())
+}
+
 /// Where one of these bytes first stands. In place and without a call.
 #[inline]
 pub(super) fn find_any<const N: usize>(bytes: [u8; N], input: &[u8]) -> Option<usize> {
@@ -113,6 +130,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn finds_the_first_segment(path in prop::collection::vec(prop::sample::select(b"ab/:".as_slice()), 0..80), more in 0usize..60) {
+            let path = [vec![b'a'; more], path].concat();
+            let first = path.split(|byte| *byte == b'/').next().unwrap_or_default();
+            prop_assert_eq!(segment(&path), (first.len(), first.contains(&b':')));
+        }
+
         #[test]
         fn finds_what_is_there(input in prop::collection::vec(prop::sample::select(b"\0\x01-\" ax\x7f\x80\xff".as_slice()), 0..200)) {
             for byte in [0, b'"', b' ', b'-', 0x80, 0xff] {

@@ -50,6 +50,12 @@ impl Health {
         Self { root: settings.root, addresses, paths, user_agents: settings.user_agents, asks }
     }
 
+    /// Whether the settings say anything of what is a health check.
+    #[inline]
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.asks
+    }
+
     /// Whether the settings make this request a health check, by who asks or for what. `path` is as it was sent, without
     /// the query; empty for garbage.
     #[inline]

@@ -10,6 +10,7 @@ mod class;
 mod health;
 mod host;
 mod percent;
+mod plain;
 mod probe;
 mod query;
 mod redact;
@@ -44,8 +45,6 @@ pub struct Asked<'a> {
     pub method: &'a [u8],
     /// Request target as sent, query included; may be absolute-form.
     pub uri: &'a [u8],
-    /// How many bytes of it stand before its first `?` or `%`, if somebody has looked already.
-    pub plain_uri: Option<usize>,
     /// `$http_host` or `$host`, if the log has it.
     pub host: Option<&'a [u8]>,
     /// It is `$http_host`: what the gateway is sent, whatever the target says.
@@ -164,13 +163,14 @@ impl Classifier {
     }
 
     /// Says what a request is. Decoded names borrow from `asked` where nothing had to be decoded, else from `scratch`.
+    #[inline(never)]
     pub fn classify<'a>(&self, asked: &Asked<'a>, scratch: &'a mut Vec<u8>) -> Classified<'a> {
         // Taken apart where they stand: moving a target through combinators costs as much as parsing it.
         let Some(method) = Method::parse(asked.method) else { return self.no_request(asked) };
         if let (Method::Copy, Some(destination)) = (method, asked.destination) {
             return self.copy(asked, destination, scratch);
         }
-        let Some(target) = Target::parse(asked.uri, asked.plain_uri) else { return self.no_request(asked) };
+        let Some(target) = Target::parse(asked.uri) else { return self.no_request(asked) };
         if is_refused_by_nginx(asked.status, &target) {
             return self.no_request(asked);
         }

@@ -20,6 +20,12 @@ impl Probe {
         Self { key: settings.key, addresses, asks }
     }
 
+    /// There is any way to recognise one.
+    #[inline]
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.asks
+    }
+
     /// The user agent is a probe's, and there is proof. Nearly every request ends at its first bytes.
     #[inline]
     pub(super) fn is_recognised(&self, asked: &Asked<'_>) -> bool {

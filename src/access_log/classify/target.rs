@@ -19,12 +19,11 @@ pub(super) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// `None` for what is not a target of a request to a gateway: `*`, `host:443`, garbage. `plain` is how many bytes stand
-    /// before its first `?` or `%`, if that is known.
+    /// `None` for what is not a target of a request to a gateway: `*`, `host:443`, garbage.
     #[inline]
-    pub(super) fn parse(uri: &'a [u8], plain: Option<usize>) -> Option<Self> {
+    pub(super) fn parse(uri: &'a [u8]) -> Option<Self> {
         if uri.first() == Some(&b'/') {
-            Some(Self::origin_form(uri, false, plain))
+            Some(Self::origin_form(uri, false))
         } else {
             Self::absolute_form(uri)
         }
@@ -44,23 +43,18 @@ impl<'a> Target<'a> {
             return None;
         }
         match rest.first() {
-            Some(b'/') => Some(Self::origin_form(rest, true, None)),
+            Some(b'/') => Some(Self::origin_form(rest, true)),
             Some(_) => Some(Self { path: b"/", query: &rest[1..], is_absolute: true, encoded: false }),
             None => Some(Self { path: b"/", query: b"", is_absolute: true, encoded: false }),
         }
     }
 
     #[inline]
-    fn origin_form(uri: &'a [u8], is_absolute: bool, plain: Option<usize>) -> Self {
-        let plain = plain.unwrap_or_else(|| scan::find_any([b'?', b'%'], uri).unwrap_or(uri.len()));
-        // What nearly all targets are: neither encoded nor with a query.
-        if plain >= uri.len() {
+    fn origin_form(uri: &'a [u8], is_absolute: bool) -> Self {
+        // One scan tells apart what nearly all targets are: neither encoded nor with a query.
+        let Some(first) = scan::find_any([b'?', b'%'], uri) else {
             return Self { path: uri, query: b"", is_absolute, encoded: false };
-        }
-        Self::with_query(uri, is_absolute, plain)
-    }
-
-    fn with_query(uri: &'a [u8], is_absolute: bool, first: usize) -> Self {
+        };
         let encoded = uri[first] == b'%';
         let mark = if encoded { memchr(b'?', &uri[first..]).map(|at| first + at) } else { Some(first) };
         match mark {
@@ -116,7 +110,7 @@ mod tests {
     use super::*;
 
     fn check(uri: &str, path: &str, query: &str, is_absolute: bool) {
-        let target = Target::parse(uri.as_bytes(), None).unwrap_or_else(|| panic!("{uri}"));
+        let target = Target::parse(uri.as_bytes()).unwrap_or_else(|| panic!("{uri}"));
         let mut scratch = Vec::new();
         assert_eq!(target.decoded_path(&mut scratch), path.as_bytes(), "{uri}");
         assert_eq!(target.query, query.as_bytes(), "{uri}");
@@ -149,13 +143,13 @@ mod tests {
         for uri in
             ["", "*", "nopath", "h:443", "http:/x", "http://", "http:///x", "ftp://h/x", "http://u:p@/x"]
         {
-            assert_eq!(Target::parse(uri.as_bytes(), None), None, "{uri}");
+            assert_eq!(Target::parse(uri.as_bytes()), None, "{uri}");
         }
     }
 
     #[test]
     fn what_nginx_refuses() {
-        let refused = |uri: &[u8]| Target::parse(uri, None).unwrap().is_refused_path();
+        let refused = |uri: &[u8]| Target::parse(uri).unwrap().is_refused_path();
         for uri in [&b"/%00"[..], b"/\x01", b"/a\tb", b"/%", b"/%4", b"/b%zz", b"/a b"] {
             assert!(refused(uri), "{}", uri.escape_ascii());
         }

@@ -72,7 +72,7 @@ impl Classifier {
     /// A request to a bucket that the host names, which no log of the gateway shows.
     fn of_bucket<'a>(&self, asked: &Asked<'a>, bucket: &'a [u8], scratch: &'a mut Vec<u8>) -> Classified<'a> {
         let Some(method) = Method::parse(asked.method) else { return self.no_request(asked) };
-        let Some(target) = Target::parse(asked.uri, asked.plain_uri) else { return self.no_request(asked) };
+        let Some(target) = Target::parse(asked.uri) else { return self.no_request(asked) };
         let query = Query::parse(target.query);
         let path = target.decoded_path(scratch);
         let mut what = self.s3(asked, method, &query, bucket, &path[1..]);
