@@ -89,7 +89,8 @@ pub(super) struct Rows {
     samples: Vec<u32>,
     /// Requests since the last time they were packed: what keeps the counts of rows within 32 bits.
     recorded: u32,
-    /// The buckets of `samples`, row after row: made anew at each packing, the memory is warm.
+    /// `samples` by bucket, and their buckets row after row: made anew at each packing, the memory is warm.
+    by_bucket: Vec<u32>,
     sorted: Vec<Bucket>,
 }
 
@@ -97,8 +98,8 @@ const BUCKET_BITS: u32 = 11;
 const ROWS: usize = 1 << (32 - BUCKET_BITS);
 const _: () = assert!(histogram::HIGHEST_BUCKET < 1 << BUCKET_BITS);
 
-/// From so many samples of one row on it is quicker to count them in an array than to sort them.
-const MANY: usize = 256;
+/// Up to so many samples it is quicker to compare them than to go through all buckets.
+const FEW: usize = 1 << 10;
 
 impl Rows {
     /// A new row. There are numbers for two million of them: the owner packs long before.
@@ -138,7 +139,7 @@ impl Rows {
         let mut begin = 0;
         for (number, (row, end)) in self.rows.iter_mut().zip(ends).enumerate() {
             let row = std::mem::replace(row, Row::new(row.bucket, row.kind));
-            let samples = &mut self.sorted[begin..end as usize];
+            let samples = &self.sorted[begin..end as usize];
             begin = end as usize;
             let counters = row.counters();
             if counters.iter().any(|count| *count > 0) {
@@ -148,41 +149,68 @@ impl Rows {
         }
         self.recorded = 0;
         self.samples.clear();
+        self.by_bucket.clear();
     }
 
-    /// Puts the samples of each row beside each other, and says where those of each row end.
+    /// Puts the samples of each row beside each other, ascending, and says where those of each row end.
+    ///
+    /// By counting, first by bucket and then by row: to sort the few of each row by comparing them costs a wrong guess of
+    /// the processor for nearly every one.
     fn sort_samples(&mut self) -> Vec<u32> {
+        let bucket = |sample: u32| sample & ((1 << BUCKET_BITS) - 1);
+        if self.samples.len() <= FEW {
+            self.samples.sort_unstable_by_key(|sample| bucket(*sample));
+            std::mem::swap(&mut self.samples, &mut self.by_bucket);
+        } else {
+            self.by_bucket.resize(self.samples.len(), 0);
+            let mut next = vec![0; 1 << BUCKET_BITS];
+            let (from, to) = (&self.samples, &mut self.by_bucket);
+            distribute(from, &mut next, |sample| bucket(sample) as usize, |at, sample| to[at] = sample);
+        }
+        self.sorted.resize(self.by_bucket.len(), 0);
         let mut next = vec![0; self.rows.len()];
-        for sample in &self.samples {
-            next[(sample >> BUCKET_BITS) as usize] += 1;
-        }
-        let mut total = 0;
-        for next in &mut next {
-            total += std::mem::replace(next, total);
-        }
-        self.sorted.resize(self.samples.len(), 0);
-        for sample in &self.samples {
-            let next = &mut next[(sample >> BUCKET_BITS) as usize];
-            self.sorted[*next as usize] = (sample & ((1 << BUCKET_BITS) - 1)) as Bucket;
-            *next += 1;
-        }
+        let (from, to) = (&self.by_bucket, &mut self.sorted);
+        let row = |sample| (sample >> BUCKET_BITS) as usize;
+        distribute(from, &mut next, row, |at, sample| to[at] = bucket(sample) as Bucket);
         next
     }
 }
 
-/// How often each bucket is among the samples of a row. `counted` is memory to work with.
-fn count(samples: &mut [Bucket], counted: &mut Vec<Count>) -> Vec<Count> {
-    counted.clear();
-    if samples.len() < MANY {
-        samples.sort_unstable();
-        let runs = samples.chunk_by(|a, b| a == b);
-        counted.extend(runs.map(|run| Count { bucket: run[0], count: run.len() as u32 }));
-    } else {
-        let mut counts = [0u32; 1 << BUCKET_BITS];
-        samples.iter().for_each(|bucket| counts[usize::from(*bucket)] += 1);
-        let held = counts.iter().enumerate().filter(|(_, count)| **count > 0);
-        counted.extend(held.map(|(bucket, count)| Count { bucket: bucket as Bucket, count: *count }));
+/// Hands each sample to `put` with its place in the order of `key`, those of one key in the order they come. `next` holds a 0
+/// for each key, and afterwards where its samples end.
+#[inline]
+fn distribute(
+    samples: &[u32],
+    next: &mut [u32],
+    key: impl Fn(u32) -> usize,
+    mut put: impl FnMut(usize, u32),
+) {
+    for sample in samples {
+        next[key(*sample)] += 1;
+    }
+    let mut total = 0;
+    for next in next.iter_mut() {
+        total += std::mem::replace(next, total);
+    }
+    for sample in samples {
+        let next = &mut next[key(*sample)];
+        put(*next as usize, *sample);
+        *next += 1;
+    }
+}
+
+/// How often each bucket is among the ascending samples of a row. `counted` is memory to work with.
+fn count(samples: &[Bucket], counted: &mut Vec<Count>) -> Vec<Count> {
+    counted.resize(samples.len(), Count { bucket: 0, count: 0 });
+    let (mut used, mut run, mut last) = (0, 0, Bucket::MAX);
+    for bucket in samples {
+        // Whether it is one more of the last bucket nobody can predict: no branch.
+        let is_new = *bucket != last;
+        used += usize::from(is_new);
+        run = if is_new { 1 } else { run + 1 };
+        counted[used - 1] = Count { bucket: *bucket, count: run };
+        last = *bucket;
     }
     // Exactly as long as it has to be: it is kept.
-    counted.as_slice().into()
+    counted[..used].into()
 }
