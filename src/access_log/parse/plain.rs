@@ -2,6 +2,8 @@
 //! format's own. The marks of the block say where values end. Any doubt, and the line takes the thorough way instead,
 //! which alone decides what is wrong with it: so this one may only be quick, never of another opinion.
 
+mod known;
+
 use super::clock::{Clock, TIME_LOCAL};
 use super::{assign, present, request, value};
 use crate::access_log::format::{Back, Extent, Field, Guard, Literal, Plan, Step};
@@ -16,6 +18,8 @@ pub(super) struct PlainPlan {
     /// How many marks a line has: the format's quotes, and the newline.
     marks: usize,
     has_body_bytes: bool,
+    /// The same, compiled with the program.
+    known: Option<known::Read>,
 }
 
 #[derive(Clone, Debug)]
@@ -102,7 +106,7 @@ impl Way {
 }
 
 /// The format's text, at most eight bytes of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Text {
     bytes: u64,
     mask: u64,
@@ -113,16 +117,23 @@ struct Text {
 impl Text {
     fn new(literal: &Literal) -> Option<Self> {
         let is_plain = |byte: &u8| matches!(byte, b' '..0x7f) && *byte != b'\\';
-        (literal.text.len() <= 8 && literal.text.iter().all(is_plain)).then(|| Self {
-            bytes: literal.head,
-            mask: literal.mask,
-            len: literal.text.len(),
-            quotes: literal.text.iter().filter(|byte| **byte == b'"').count(),
-        })
+        (literal.text.len() <= 8 && literal.text.iter().all(is_plain)).then(|| Self::of(&literal.text))
+    }
+
+    const fn of(text: &[u8]) -> Self {
+        let mut this = Self { bytes: 0, mask: 0, len: text.len(), quotes: 0 };
+        let mut at = 0;
+        while at < text.len() {
+            this.bytes |= (text[at] as u64) << (8 * at);
+            this.mask |= 0xff << (8 * at);
+            this.quotes += (text[at] == b'"') as usize;
+            at += 1;
+        }
+        this
     }
 
     /// The place after it, if it stands at `at`.
-    #[inline]
+    #[inline(always)]
     fn pass(&self, block: &[u8], at: usize) -> Option<usize> {
         (eight(block, at)? & self.mask == self.bytes).then_some(at + self.len)
     }
@@ -144,8 +155,9 @@ impl PlainPlan {
             marks += after.quotes;
             Some(PlainStep { way, mark, after })
         };
-        let steps = plan.steps.iter().map(step).collect::<Option<_>>()?;
-        Some(Self { prefix, steps, marks: marks + 1, has_body_bytes: plan.has_body_bytes })
+        let steps: Box<[PlainStep]> = plan.steps.iter().map(step).collect::<Option<_>>()?;
+        let known = if plan.has_body_bytes { known::find(prefix, &steps) } else { None };
+        Some(Self { prefix, steps, marks: marks + 1, has_body_bytes: plan.has_body_bytes, known })
     }
 
     /// How many marks a line has that can be read so.
@@ -155,11 +167,25 @@ impl PlainPlan {
 
     /// Reads the line that begins at `start` of the block; `marks` are those from there on. Gives the place of its newline;
     /// it has as many marks as every such line ([`marks`](Self::marks)).
-    ///
+    #[inline]
+    pub(super) fn read<'a>(
+        &self,
+        block: &'a [u8],
+        start: usize,
+        marks: &[u32],
+        record: &mut Record<'a>,
+        clock: &mut Clock,
+    ) -> Option<usize> {
+        match self.known {
+            Some(read) => read(block, start, marks, record, clock),
+            None => self.read_by_steps(block, start, marks, record, clock),
+        }
+    }
+
     /// A function of its own: beside everything else that is done with a line, what it works with would not find room in
     /// the processor's registers.
     #[inline(never)]
-    pub(super) fn read<'a>(
+    fn read_by_steps<'a>(
         &self,
         block: &'a [u8],
         start: usize,
@@ -171,60 +197,7 @@ impl PlainPlan {
         let mut at = self.prefix.pass(block, start)?;
         for step in &self.steps {
             let mark = *marks.get(step.mark)? as usize;
-            let end = match step.way {
-                Way::Skip(bytes) => mark.checked_sub(bytes).filter(|end| *end >= at)?,
-                Way::Request => {
-                    record.request = present(block.get(at..mark)?).unwrap_or_default();
-                    let line = request::split(record.request).unwrap_or_default();
-                    (record.method, record.uri, record.plain_uri) = (line.method, line.target, line.plain);
-                    mark
-                }
-                Way::RemoteAddr => {
-                    let input = block.get(at..mark)?;
-                    let length = scan::find_near(b' ', input)?;
-                    record.remote_addr = present(input.get(..length)?);
-                    at + length
-                }
-                Way::UserAgent => {
-                    record.user_agent = present(block.get(at..mark)?);
-                    mark
-                }
-                Way::TimeLocal => {
-                    record.time_ms = clock.known_time_local(block.get(at..)?)?;
-                    at + TIME_LOCAL
-                }
-                Way::Msec => {
-                    let (rest, time_ms) = clock.msec(block.get(at..)?).ok()?;
-                    record.time_ms = time_ms;
-                    block.len() - rest.len()
-                }
-                Way::Status => {
-                    record.status = value::three(eight(block, at)?)?;
-                    at + 3
-                }
-                Way::RequestLength => {
-                    let (length, bytes) = number(block, at)?;
-                    record.request_length = Some(bytes);
-                    at + length
-                }
-                Way::BodyBytesSent => {
-                    let (length, bytes) = number(block, at)?;
-                    record.body_bytes_sent = bytes;
-                    at + length
-                }
-                Way::BytesSent => {
-                    let (length, bytes) = number(block, at)?;
-                    record.bytes_sent = Some(bytes);
-                    at + length
-                }
-                Way::RequestTime => {
-                    let (length, time_ms) = value::below_ten_seconds(eight(block, at)?)
-                        .or_else(|| value::any_seconds(block.get(at..)?))?;
-                    record.request_time_ms = Some(time_ms);
-                    at + length
-                }
-                Way::Other(field, end) => other(field, end, block, at, mark, record, clock)?,
-            };
+            let end = read_value(step.way, block, at, mark, record, clock)?;
             at = step.after.pass(block, end)?;
         }
         if !self.has_body_bytes {
@@ -236,6 +209,72 @@ impl PlainPlan {
     }
 }
 
+/// Reads the value that stands at `at`, and gives its end.
+#[inline(always)]
+fn read_value<'a>(
+    way: Way,
+    block: &'a [u8],
+    at: usize,
+    mark: usize,
+    record: &mut Record<'a>,
+    clock: &mut Clock,
+) -> Option<usize> {
+    Some(match way {
+        Way::Skip(bytes) => mark.checked_sub(bytes).filter(|end| *end >= at)?,
+        Way::Request => {
+            record.request = present(block.get(at..mark)?).unwrap_or_default();
+            let line = request::split(record.request).unwrap_or_default();
+            (record.method, record.uri, record.plain_uri) = (line.method, line.target, line.plain);
+            mark
+        }
+        Way::RemoteAddr => {
+            let input = block.get(at..mark)?;
+            let length = scan::find_near(b' ', input)?;
+            record.remote_addr = present(input.get(..length)?);
+            at + length
+        }
+        Way::UserAgent => {
+            record.user_agent = present(block.get(at..mark)?);
+            mark
+        }
+        Way::TimeLocal => {
+            record.time_ms = clock.known_time_local(block.get(at..)?)?;
+            at + TIME_LOCAL
+        }
+        Way::Msec => {
+            let (rest, time_ms) = clock.msec(block.get(at..)?).ok()?;
+            record.time_ms = time_ms;
+            block.len() - rest.len()
+        }
+        Way::Status => {
+            record.status = value::three(eight(block, at)?)?;
+            at + 3
+        }
+        Way::RequestLength => {
+            let (length, bytes) = number(block, at)?;
+            record.request_length = Some(bytes);
+            at + length
+        }
+        Way::BodyBytesSent => {
+            let (length, bytes) = number(block, at)?;
+            record.body_bytes_sent = bytes;
+            at + length
+        }
+        Way::BytesSent => {
+            let (length, bytes) = number(block, at)?;
+            record.bytes_sent = Some(bytes);
+            at + length
+        }
+        Way::RequestTime => {
+            let (length, time_ms) = value::below_ten_seconds(eight(block, at)?)
+                .or_else(|| value::any_seconds(block.get(at..)?))?;
+            record.request_time_ms = Some(time_ms);
+            at + length
+        }
+        Way::Other(field, end) => other(field, end, block, at, mark, record, clock)?,
+    })
+}
+
 /// A number of bytes, and how many digits it has.
 #[inline]
 fn number(block: &[u8], at: usize) -> Option<(usize, u64)> {
@@ -243,7 +282,7 @@ fn number(block: &[u8], at: usize) -> Option<(usize, u64)> {
 }
 
 /// Reads a value as on the thorough way, and gives its end.
-#[inline(never)]
+#[inline(always)]
 fn other<'a>(
     field: Field,
     end: End,
