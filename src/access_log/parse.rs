@@ -241,9 +241,7 @@ fn assign<'a>(field: Field, input: &'a [u8], record: &mut Record<'a>, clock: &mu
         Field::TimeIso8601 => return set(&mut record.time_ms, clock.time_iso8601(input)),
         Field::TimeLocal => return set(&mut record.time_ms, clock.time_local(input)),
         Field::Request => {
-            record.request = present(input).unwrap_or_default();
-            let line = request::split(record.request).unwrap_or_default();
-            (record.method, record.uri, record.plain_uri) = (line.method, line.target, line.plain);
+            request::split(present(input).unwrap_or_default(), record);
         }
         Field::Method => record.method = present(input).unwrap_or_default(),
         Field::Uri => record.uri = present(input).unwrap_or_default(),

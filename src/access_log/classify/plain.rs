@@ -8,7 +8,7 @@ use crate::access_log::{Class, ProbeMark, Protocol, Record, scan};
 
 impl Classifier {
     /// What a request is, if that is plain. `record` has nothing escaped.
-    #[inline]
+    #[inline(always)]
     pub fn classify_plainly<'a>(&self, record: &Record<'a>) -> Option<Classified<'a>> {
         let (path, query) = record.uri.split_at_checked(record.plain_uri?)?;
         let [b'/', path @ ..] = path else { return None };
@@ -41,7 +41,7 @@ impl Classifier {
     }
 
     /// Whether the host, the status, the client or the settings may have a say in what a request is.
-    #[inline]
+    #[inline(always)]
     fn needs_more_than_a_path(&self, record: &Record<'_>) -> bool {
         (record.host.is_some() && !self.hosts.is_empty())
             || matches!(record.status, 400 | 414 | 444 | 494..=497 | 505)

@@ -222,9 +222,7 @@ fn read_value<'a>(
     Some(match way {
         Way::Skip(bytes) => mark.checked_sub(bytes).filter(|end| *end >= at)?,
         Way::Request => {
-            record.request = present(block.get(at..mark)?).unwrap_or_default();
-            let line = request::split(record.request).unwrap_or_default();
-            (record.method, record.uri, record.plain_uri) = (line.method, line.target, line.plain);
+            request::split(present(block.get(at..mark)?).unwrap_or_default(), record);
             mark
         }
         Way::RemoteAddr => {
@@ -276,7 +274,7 @@ fn read_value<'a>(
 }
 
 /// A number of bytes, and how many digits it has.
-#[inline]
+#[inline(always)]
 fn number(block: &[u8], at: usize) -> Option<(usize, u64)> {
     value::up_to_seven_digits(eight(block, at)?).or_else(|| value::all_digits(block.get(at..)?))
 }

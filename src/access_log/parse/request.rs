@@ -1,34 +1,39 @@
 //! The text of `$request`: method and target, if it is a request at all.
 
-use crate::access_log::scan;
+use crate::access_log::{Record, scan};
 
-/// What a request line is made of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct RequestLine<'a> {
-    pub(super) method: &'a [u8],
-    pub(super) target: &'a [u8],
-    /// How much of the target stands before its first `?` or `%`, where that is known.
-    pub(super) plain: Option<usize>,
-}
-
-/// Method and target of `METHOD target` or `METHOD target HTTP/x.y`, as far as nginx is of the same opinion: it lets
-/// more than one blank pass between the three and after them (real gateways get such requests, and answer them).
+/// Takes a request line apart into the record's method and target: `METHOD target` or `METHOD target HTTP/x.y`, as far as
+/// nginx is of the same opinion: it lets more than one blank pass between the three and after them (real gateways get such
+/// requests, and answer them). Leaves both empty for anything else.
 #[inline]
-pub(super) fn split(request: &[u8]) -> Option<RequestLine<'_>> {
-    let (method, rest) = request.split_at(method_length(request)?);
+pub(super) fn split<'a>(request: &'a [u8], record: &mut Record<'a>) {
+    record.request = request;
+    let Some(length) = method_length(request) else { return };
+    let (method, rest) = request.split_at(length);
     if let Some(target) = rest[1..].strip_suffix(b" HTTP/1.1")
         && !target.is_empty()
     {
         // One look for all that matters in a target, and nearly none has any of it.
         let first = scan::find_any([b' ', b'?', b'%'], target);
         if first.is_none_or(|at| !scan::contains(b' ', &target[at..])) {
-            return Some(RequestLine { method, target, plain: Some(first.unwrap_or(target.len())) });
+            record.method = method;
+            record.uri = target;
+            record.plain_uri = Some(first.unwrap_or(target.len()));
+            return;
         }
     }
+    split_rarely(method, rest, record);
+}
+
+/// The same for an older protocol, or with more blanks than it takes.
+#[cold]
+fn split_rarely<'a>(method: &'a [u8], rest: &'a [u8], record: &mut Record<'a>) {
     let target = skip_blanks(rest);
     let end = memchr::memchr(b' ', target).unwrap_or(target.len());
     let (target, rest) = target.split_at(end);
-    (!target.is_empty() && is_end(rest)).then_some(RequestLine { method, target, plain: None })
+    if !target.is_empty() && is_end(rest) {
+        (record.method, record.uri) = (method, target);
+    }
 }
 
 /// How long the method is, up to the blank after it.
@@ -80,11 +85,12 @@ mod tests {
     use super::*;
 
     fn check(request: &str, expected: Option<(&str, &str)>) {
-        let expected = expected.map(|(method, target)| (method.as_bytes(), target.as_bytes()));
-        let line = split(request.as_bytes());
-        assert_eq!(line.map(|line| (line.method, line.target)), expected, "{request:?}");
-        if let Some(RequestLine { target, plain: Some(plain), .. }) = line {
-            let first = target.iter().position(|byte| matches!(byte, b'?' | b'%'));
+        let mut record = Record::default();
+        split(request.as_bytes(), &mut record);
+        let (method, target) = expected.unwrap_or_default();
+        assert_eq!((record.method, record.uri), (method.as_bytes(), target.as_bytes()), "{request:?}");
+        if let Some(plain) = record.plain_uri {
+            let first = target.find(['?', '%']);
             assert_eq!(plain, first.unwrap_or(target.len()), "{request:?}");
         }
     }
