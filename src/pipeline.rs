@@ -115,7 +115,7 @@ trait Count {
 }
 
 impl Count for Windows {
-    #[inline]
+    #[inline(always)]
     fn record(&mut self, request: &Request<'_>, line: &[u8], now_ms: Option<TimestampMs>) {
         Self::record(self, request, line, now_ms);
     }

@@ -69,7 +69,7 @@ pub(super) struct Booking {
 }
 
 impl Booking {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(request: &Request<'_>, node_row: u32, bucket: u32) -> Self {
         Self {
             node_row,

@@ -170,7 +170,7 @@ impl Windows {
     }
 
     /// Counts a request. `line` is the whole line; `now_ms` the wall clock when it was read, `None` for the past.
-    #[inline]
+    #[inline(always)]
     pub fn record(&mut self, request: &Request<'_>, line: &[u8], now_ms: Option<TimestampMs>) {
         let time_ms = request.record.time_ms;
         if self.calm.holds(time_ms, now_ms) {
@@ -181,7 +181,7 @@ impl Windows {
     }
 
     /// Counts a request in the windows of the line before.
-    #[inline]
+    #[inline(always)]
     fn record_calmly(&mut self, request: &Request<'_>, line: &[u8], time_ms: TimestampMs) {
         let (Some(node), Some(bucket)) = (self.node.at(self.calm.node), self.bucket.at(self.calm.bucket))
         else {

@@ -130,7 +130,7 @@ impl BucketTally {
 
     /// The number of a bucket's name; of `_unknown_` for names that no bucket can have, and for those that are no
     /// candidates any more.
-    #[inline]
+    #[inline(always)]
     pub(in crate::stats) fn number(&mut self, name: &[u8], context: &Context<'_>) -> u32 {
         if name.is_empty() {
             return self.names.intern(NO_BUCKET.as_bytes());

@@ -62,16 +62,22 @@ impl NodeTally {
     }
 
     /// Keeps the request as an event, if it is one of those.
-    #[inline]
+    #[inline(always)]
     pub(in crate::stats) fn keep(&mut self, request: &Request<'_>, line: &[u8], settings: &EventSettings) {
         self.events.record(request, line, settings);
     }
 
     /// The row of a request: each is counted once, and the node is the sum of its upstreams and of what had none.
-    #[inline]
+    #[inline(always)]
     pub(in crate::stats) fn row(&mut self, request: &Request<'_>) -> u32 {
         let class_row = request.class as u32 * 2 + request.size as u32;
-        let Some(list) = request.record.upstream_addr else { return class_row };
+        match request.record.upstream_addr {
+            Some(list) => self.row_of_upstream(list, request, class_row),
+            None => class_row,
+        }
+    }
+
+    fn row_of_upstream(&mut self, list: &[u8], request: &Request<'_>, class_row: u32) -> u32 {
         let name = if request.record.upstream_tries == 1 { list } else { last_upstream(list) };
         let id = self
             .upstream_names
