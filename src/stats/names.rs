@@ -80,6 +80,28 @@ impl Names {
         (0..self.places.len() as u32).map(|id| self.get(id))
     }
 
+    /// The numbers of all of them, in the order of the names.
+    pub fn sorted(&self) -> Vec<u32> {
+        // Names of one site begin alike. Eight bytes from where they differ decide nearly every comparison, and stand
+        // beside each other, where the names themselves are all over the arena.
+        let first = self.iter().next().unwrap_or_default();
+        let common = self.iter().fold(first.len(), |common, name| {
+            first[..common].iter().zip(name).take_while(|(a, b)| a == b).count()
+        });
+        let head = |id: u32| {
+            let mut head = [0; 8];
+            for (to, from) in head.iter_mut().zip(&self.get(id)[common..]) {
+                *to = *from;
+            }
+            (u64::from_be_bytes(head), id)
+        };
+        let mut heads: Vec<(u64, u32)> = (0..self.len() as u32).map(head).collect();
+        heads.sort_unstable_by(|(a, id_a), (b, id_b)| {
+            a.cmp(b).then_with(|| self.get(*id_a)[common..].cmp(&self.get(*id_b)[common..]))
+        });
+        heads.into_iter().map(|(_, id)| id).collect()
+    }
+
     /// Forgets all, keeps the memory.
     pub fn clear(&mut self) {
         self.arena.clear();
@@ -135,6 +157,18 @@ mod tests {
         assert_eq!(names.intern(b""), 1000);
         assert_eq!(names.get(ids[999]), b"b999");
         assert_eq!(names.iter().count(), names.len());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn names_are_sorted_as_bytes_are(names in proptest::collection::btree_set("(bucket-)?[a-c\\x00]{0,12}", 0..60)) {
+            let mut shuffled: Vec<&String> = names.iter().collect();
+            shuffled.sort_by_key(|name| std::cmp::Reverse(name.bytes().rev().collect::<Vec<u8>>()));
+            let mut numbered = Names::default();
+            shuffled.iter().for_each(|name| drop(numbered.intern(name.as_bytes())));
+            let sorted: Vec<&[u8]> = numbered.sorted().into_iter().map(|id| numbered.get(id)).collect();
+            proptest::prop_assert_eq!(sorted, names.iter().map(|name| name.as_bytes()).collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -41,11 +41,54 @@ impl Kind {
         usize::from(self.0.to_be_bytes()[2])
     }
 
-    /// The series of this bucket, and that of the operation.
-    fn keys(self, bucket: u32) -> (Key, Key) {
-        let [protocol, operation, class, size] = self.0.to_be_bytes().map(usize::from);
-        let bucket = Key::bucket(bucket, Class::ALL[class], [Size::Small, Size::Large][size]);
-        (bucket, Key::operation(Protocol::ALL[protocol], Operation::ALL[operation]))
+    /// The series of this bucket.
+    fn bucket(self, bucket: u32) -> Key {
+        let [_, _, class, size] = self.0.to_be_bytes().map(usize::from);
+        Key::bucket(bucket, Class::ALL[class], [Size::Small, Size::Large][size])
+    }
+
+    /// Protocol and operation as one number, and their series.
+    fn operation(self) -> (usize, Key) {
+        let [protocol, operation, _, _] = self.0.to_be_bytes().map(usize::from);
+        (
+            protocol * Operation::ALL.len() + operation,
+            Key::operation(Protocol::ALL[protocol], Operation::ALL[operation]),
+        )
+    }
+}
+
+/// Adds up the rows of all buckets by operation.
+#[derive(Default)]
+struct Operations {
+    /// By number: which of `sums`, and 1; 0 for none.
+    places: Vec<u32>,
+    sums: Vec<(Series, LatencySum)>,
+}
+
+impl Operations {
+    fn add(&mut self, kind: Kind, of_row: &Series) {
+        let (number, key) = kind.operation();
+        if self.places.len() <= number {
+            self.places.resize(number + 1, 0);
+        }
+        let place = &mut self.places[number];
+        if *place == 0 {
+            self.sums.push((Series::new(key), LatencySum::default()));
+            *place = self.sums.len() as u32;
+        }
+        let (operation, sum) = &mut self.sums[*place as usize - 1];
+        operation.merge_counters(of_row);
+        sum.add(&of_row.latency);
+    }
+
+    /// Ascending by key.
+    fn into_series(mut self) -> impl Iterator<Item = Series> {
+        self.sums.sort_unstable_by_key(|(operation, _)| operation.key);
+        self.sums.into_iter().map(|(mut operation, mut sum)| {
+            operation.counters[counter::SUCCESSES] = 0;
+            operation.latency = sum.take();
+            operation
+        })
     }
 }
 
@@ -101,6 +144,37 @@ impl BucketTally {
     #[cfg(test)]
     pub(in crate::stats) fn names_held(&self) -> usize {
         self.names.len()
+    }
+
+    /// The series of all rows, ascending by key, and what adds up from them. `ranks` are the numbers that the names get. In
+    /// the order that they are kept in at once: a series is large, and sorting them would move each many times.
+    fn series(&mut self, ranks: &[u32]) -> Vec<Series> {
+        let rows = self.rows.rows.iter().enumerate();
+        let mut order: Vec<(Key, u32)> =
+            rows.map(|(number, row)| (row.kind.bucket(ranks[row.bucket as usize]), number as u32)).collect();
+        order.sort_unstable();
+        self.rows.sort();
+        let mut series: Vec<Series> = Vec::with_capacity(order.len() + Operation::ALL.len());
+        let mut operations = Operations::default();
+        for (key, number) in order {
+            let (row, counters, latency) = self.rows.take(number as usize);
+            let of_row = Series { key, counters, latency };
+            operations.add(row.kind, &of_row);
+            // A bucket has a row for each operation of a class, nearly always one.
+            match series.last_mut().filter(|last| last.key == key) {
+                Some(last) => last.merge(&of_row),
+                None => series.push(of_row),
+            }
+        }
+        series.extend(operations.into_series());
+        for (class, sizes) in Class::ALL.iter().zip(&mut self.sizes) {
+            if sizes.iter().any(|count| *count > 0) {
+                let mut counters = Counters::default();
+                counters[..sizes.len()].copy_from_slice(&std::mem::take(sizes));
+                series.push(Series { counters, ..Series::new(Key::size(*class)) });
+            }
+        }
+        series
     }
 
     /// The row of this kind of a bucket.
@@ -174,31 +248,18 @@ impl Tally for BucketTally {
     }
 
     fn pack(&mut self) -> Contents {
-        let mut series = Vec::with_capacity(self.rows.rows.len());
-        let mut operations: HashMap<Key, (Series, LatencySum)> = HashMap::default();
-        self.rows.pack(|_, row, counters, latency| {
-            let (bucket, key) = row.kind.keys(row.bucket);
-            let bucket = Series { key: bucket, counters, latency };
-            let (operation, sum) =
-                operations.entry(key).or_insert_with(|| (Series::new(key), LatencySum::default()));
-            operation.merge_counters(&bucket);
-            sum.add(&bucket.latency);
-            series.push(bucket);
-        });
-        for (mut operation, mut sum) in operations.into_values() {
-            operation.counters[counter::SUCCESSES] = 0;
-            operation.latency = sum.take();
-            series.push(operation);
+        let sorted = self.names.sorted();
+        let mut ranks = vec![0; sorted.len()];
+        for (rank, id) in sorted.iter().enumerate() {
+            ranks[*id as usize] = rank as u32;
         }
-        for (class, sizes) in Class::ALL.iter().zip(&mut self.sizes) {
-            if sizes.iter().any(|count| *count > 0) {
-                let mut counters = Counters::default();
-                counters[..sizes.len()].copy_from_slice(&std::mem::take(sizes));
-                series.push(Series { counters, ..Series::new(Key::size(*class)) });
-            }
-        }
-        let contents = Contents::new(&self.names, series, Vec::new());
+        let contents = Contents {
+            series: self.series(&ranks),
+            names: sorted.into_iter().map(|id| self.names.get(id).into()).collect(),
+            events: Vec::new(),
+        };
         self.rows.rows.clear();
+        self.rows.clear_samples();
         self.places.clear();
         self.rare.clear();
         self.names.clear();

@@ -117,14 +117,20 @@ impl Tally for NodeTally {
     fn pack(&mut self) -> Contents {
         let mut names = std::mem::take(&mut self.upstream_names);
         let mut series = Vec::new();
-        self.rows.pack(|row, _, counters, latency| {
+        self.rows.sort();
+        for row in 0..self.rows.rows.len() {
+            let (_, counters, latency) = self.rows.take(row);
+            if counters.iter().all(|count| *count == 0) {
+                continue;
+            }
             let (class, size) = (Class::ALL[row % CLASS_ROWS / 2], [Size::Small, Size::Large][row % 2]);
             if let Some(upstream) = (row / CLASS_ROWS).checked_sub(1) {
                 let key = Key::upstream(upstream as u32, class, size);
                 series.push(Series { key, counters, latency: latency.clone() });
             }
             series.push(Series { key: Key::node(class, size), counters, latency });
-        });
+        }
+        self.rows.clear_samples();
         self.rows.rows.truncate(CLASS_ROWS);
         for (status, count) in self.statuses.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
             let mut counters = Counters::default();

@@ -92,6 +92,9 @@ pub(super) struct Rows {
     /// `samples` by bucket, and their buckets row after row: made anew at each packing, the memory is warm.
     by_bucket: Vec<u32>,
     sorted: Vec<Bucket>,
+    /// Where those of each row end in `sorted`, and memory to count them in.
+    ends: Vec<u32>,
+    counted: Vec<Count>,
 }
 
 const BUCKET_BITS: u32 = 11;
@@ -132,31 +135,27 @@ impl Rows {
         self.samples.len() >= SAMPLES || self.recorded >= 1 << 31
     }
 
-    /// The series of all rows that counted something, as `(its number, row, series without key)`, and nothing left behind.
-    pub(super) fn pack(&mut self, mut each: impl FnMut(usize, &Row, Counters, Latency)) {
-        let ends = self.sort_samples();
-        let mut counted = Vec::new();
-        let mut begin = 0;
-        for (number, (row, end)) in self.rows.iter_mut().zip(ends).enumerate() {
-            let row = std::mem::replace(row, Row::new(row.bucket, row.kind));
-            let samples = &self.sorted[begin..end as usize];
-            begin = end as usize;
-            let counters = row.counters();
-            if counters.iter().any(|count| *count > 0) {
-                let latency = row.latency(count(samples, &mut counted));
-                each(number, &row, counters, latency);
-            }
-        }
+    /// What a row counted, and the latencies. Only after [`sort`](Self::sort).
+    pub(super) fn take(&mut self, number: usize) -> (Row, Counters, Latency) {
+        let row = &mut self.rows[number];
+        let row = std::mem::replace(row, Row::new(row.bucket, row.kind));
+        let begin = number.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+        let counts = count(&self.sorted[begin..self.ends[number] as usize], &mut self.counted);
+        (row, row.counters(), row.latency(counts))
+    }
+
+    /// Forgets samples, but not which rows there are.
+    pub(super) fn clear_samples(&mut self) {
         self.recorded = 0;
         self.samples.clear();
         self.by_bucket.clear();
     }
 
-    /// Puts the samples of each row beside each other, ascending, and says where those of each row end.
+    /// Puts the samples of each row beside each other, ascending.
     ///
     /// By counting, first by bucket and then by row: to sort the few of each row by comparing them costs a wrong guess of
     /// the processor for nearly every one.
-    fn sort_samples(&mut self) -> Vec<u32> {
+    pub(super) fn sort(&mut self) {
         let bucket = |sample: u32| sample & ((1 << BUCKET_BITS) - 1);
         if self.samples.len() <= FEW {
             self.samples.sort_unstable_by_key(|sample| bucket(*sample));
@@ -168,11 +167,11 @@ impl Rows {
             distribute(from, &mut next, |sample| bucket(sample) as usize, |at, sample| to[at] = sample);
         }
         self.sorted.resize(self.by_bucket.len(), 0);
-        let mut next = vec![0; self.rows.len()];
+        self.ends.clear();
+        self.ends.resize(self.rows.len(), 0);
         let (from, to) = (&self.by_bucket, &mut self.sorted);
         let row = |sample| (sample >> BUCKET_BITS) as usize;
-        distribute(from, &mut next, row, |at, sample| to[at] = bucket(sample) as Bucket);
-        next
+        distribute(from, &mut self.ends, row, |at, sample| to[at] = bucket(sample) as Bucket);
     }
 }
 
