@@ -1,5 +1,6 @@
 //! The loop that `run` and `replay` share: the same lines give the same parts, wherever they come from and go to.
 
+mod digest;
 mod input;
 mod parallel;
 
@@ -14,7 +15,6 @@ use crate::{
         Reject, unescape,
     },
     follow::{Lines, Next, Source, SourceError},
-    point::TimestampMs,
     stats::{Part, Request, SlowSettings, Windows},
 };
 
@@ -87,7 +87,27 @@ impl Counter {
 
     /// Counts lines, each as a request or as a reject; those of RGW's own logs as however many they hold.
     pub fn count(&mut self, lines: Lines<'_>) {
-        count(&mut self.reader, lines, &self.slow, &mut self.windows);
+        let (windows, slow) = (&mut self.windows, &self.slow);
+        // Asked once for many lines: nginx's pay nothing for the others.
+        match &mut self.reader {
+            InputReader::Nginx(reader) => {
+                reader.read_lines(lines.bytes, slow, |line, request| match request {
+                    Ok(request) => windows.record(request, line, lines.now_ms),
+                    // Bad input is data: counted, never fatal.
+                    Err(reject) => windows.reject(reject.reason),
+                });
+            }
+            InputReader::Gateway(reader) => {
+                for line in lines.iter() {
+                    // All of a line, before anybody can ask for the position: it is counted whole or not at all.
+                    reader.read(line, slow, |bytes, unit| match unit {
+                        Unit::Request(request, _) => windows.record(request, bytes, lines.now_ms),
+                        Unit::Rejected(reject) => windows.reject(reject.reason),
+                        Unit::Skipped => windows.skip(),
+                    });
+                }
+            }
+        }
     }
 
     /// Hands over what closed.
@@ -104,52 +124,6 @@ impl Counter {
     fn end<S, K: Sink<S>>(&mut self, sink: &mut K) -> Result<(), PipelineError<K::Error>> {
         let parts = self.windows.close_all();
         sink.end(parts, &mut self.windows).map_err(PipelineError::Sink)
-    }
-}
-
-/// What lines are counted in.
-trait Count {
-    fn record(&mut self, request: &Request<'_>, line: &[u8], now_ms: Option<TimestampMs>);
-    fn reject(&mut self, reason: &'static str);
-    fn skip(&mut self);
-}
-
-impl Count for Windows {
-    #[inline(always)]
-    fn record(&mut self, request: &Request<'_>, line: &[u8], now_ms: Option<TimestampMs>) {
-        Self::record(self, request, line, now_ms);
-    }
-
-    fn reject(&mut self, reason: &'static str) {
-        Self::reject(self, reason);
-    }
-
-    fn skip(&mut self) {
-        Self::skip(self);
-    }
-}
-
-#[inline]
-fn count(reader: &mut InputReader, lines: Lines<'_>, slow: &SlowSettings, to: &mut impl Count) {
-    // Asked once for many lines: nginx's pay nothing for the others.
-    match reader {
-        InputReader::Nginx(reader) => {
-            reader.read_lines(lines.bytes, slow, |line, request| match request {
-                Ok(request) => to.record(request, line, lines.now_ms),
-                // Bad input is data: counted, never fatal.
-                Err(reject) => to.reject(reject.reason),
-            });
-        }
-        InputReader::Gateway(reader) => {
-            for line in lines.iter() {
-                // All of a line, before anybody can ask for the position: it is counted whole or not at all.
-                reader.read(line, slow, |bytes, unit| match unit {
-                    Unit::Request(request, _) => to.record(request, bytes, lines.now_ms),
-                    Unit::Rejected(reject) => to.reject(reject.reason),
-                    Unit::Skipped => to.skip(),
-                });
-            }
-        }
     }
 }
 

@@ -475,24 +475,6 @@ impl<T: Tally> Window<T> {
         self.highest_candidate = highest.unwrap_or(u64::MAX).min(self.highest_candidate);
     }
 
-    /// Adds what was counted apart of later lines.
-    pub(super) fn absorb(
-        &mut self,
-        mut contents: Contents,
-        events: &EventSettings,
-        names: usize,
-        limit: impl Fn(Contents) -> Limited,
-    ) {
-        if !self.tally.is_empty() {
-            self.packed.merge(self.tally.pack());
-        }
-        self.tally.admit(&mut contents, events);
-        self.packed.merge(contents);
-        if self.packed.names.len() > names {
-            self.pack(limit);
-        }
-    }
-
     fn limit_stored(&mut self, limit: impl Fn(Contents) -> Limited) {
         let (stored, highest) = limit(std::mem::take(&mut self.stored));
         self.stored = stored;

@@ -165,7 +165,9 @@ mod tests {
             let mut shuffled: Vec<&String> = names.iter().collect();
             shuffled.sort_by_key(|name| std::cmp::Reverse(name.bytes().rev().collect::<Vec<u8>>()));
             let mut numbered = Names::default();
-            shuffled.iter().for_each(|name| drop(numbered.intern(name.as_bytes())));
+            for name in shuffled {
+                numbered.intern(name.as_bytes());
+            }
             let sorted: Vec<&[u8]> = numbered.sorted().into_iter().map(|id| numbered.get(id)).collect();
             proptest::prop_assert_eq!(sorted, names.iter().map(|name| name.as_bytes()).collect::<Vec<_>>());
         }

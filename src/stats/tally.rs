@@ -35,8 +35,6 @@ pub(super) trait Tally: Default {
     fn is_full(&self, names: usize) -> bool;
     /// Goes on with a window of which this much was packed before a restart.
     fn resume(&mut self, packed: &Contents, events: &EventSettings);
-    /// Takes from contents that were counted apart what there is no room for beside what was counted before.
-    fn admit(&mut self, later: &mut Contents, events: &EventSettings);
     /// What it counts from here on is another window's. Only after [`pack`](Self::pack).
     fn reuse(&mut self);
 }

@@ -1,7 +1,7 @@
 //! The windows of one stream: where lines go, and when what they added up to is final.
 
 use super::{
-    Admission, Contents, Fragment, OpenWindow, Part, Piece, Request, Settings, WindowKind,
+    Admission, Contents, Fragment, OpenWindow, Part, Request, Settings, WindowKind,
     family::{Family, FamilyState, Place},
     tally::{Booking, BucketTally, Context, NodeTally, add_lines},
 };
@@ -172,6 +172,17 @@ impl Windows {
     /// Counts a request. `line` is the whole line; `now_ms` the wall clock when it was read, `None` for the past.
     #[inline(always)]
     pub fn record(&mut self, request: &Request<'_>, line: &[u8], now_ms: Option<TimestampMs>) {
+        self.record_with(request, Some(line), now_ms);
+    }
+
+    /// The same of one that is [no event](Request::may_be_event) and of the past, whose line is not at hand.
+    #[inline(always)]
+    pub fn record_uneventful(&mut self, request: &Request<'_>) {
+        self.record_with(request, None, None);
+    }
+
+    #[inline(always)]
+    fn record_with(&mut self, request: &Request<'_>, line: Option<&[u8]>, now_ms: Option<TimestampMs>) {
         let time_ms = request.record.time_ms;
         if self.calm.holds(time_ms, now_ms) {
             self.record_calmly(request, line, time_ms);
@@ -182,7 +193,7 @@ impl Windows {
 
     /// Counts a request in the windows of the line before.
     #[inline(always)]
-    fn record_calmly(&mut self, request: &Request<'_>, line: &[u8], time_ms: TimestampMs) {
+    fn record_calmly(&mut self, request: &Request<'_>, line: Option<&[u8]>, time_ms: TimestampMs) {
         let (Some(node), Some(bucket)) = (self.node.at(self.calm.node), self.bucket.at(self.calm.bucket))
         else {
             return;
@@ -191,7 +202,9 @@ impl Windows {
         self.totals.counted += 1;
         self.last_ms = Some(time_ms);
         self.watermark_ms = self.watermark_ms.max(Some(time_ms));
-        node.tally().keep(request, line, &self.settings.events);
+        if let Some(line) = line {
+            node.tally().keep(request, line, &self.settings.events);
+        }
         let node_row = node.tally().row(request);
         let context = Context {
             admission: &self.admission,
@@ -207,7 +220,7 @@ impl Windows {
 
     /// Counts a request wherever it belongs.
     #[inline(never)]
-    fn record_anywhere(&mut self, request: &Request<'_>, line: &[u8], now_ms: Option<TimestampMs>) {
+    fn record_anywhere(&mut self, request: &Request<'_>, line: Option<&[u8]>, now_ms: Option<TimestampMs>) {
         self.settle();
         let time_ms = request.record.time_ms.clamp(TIMES_MS.0, TIMES_MS.1);
         if time_ms < self.earliest_ms {
@@ -225,7 +238,9 @@ impl Windows {
         self.totals.counted += 1;
 
         let node = self.node.window(node_start, node_place, self.watermark_ms);
-        node.tally().keep(request, line, &self.settings.events);
+        if let Some(line) = line {
+            node.tally().keep(request, line, &self.settings.events);
+        }
         let node_row = node.tally().row(request);
         let bucket = self.bucket.window(bucket_start, bucket_place, self.watermark_ms);
         let (admission, settled_ms) = (&self.admission, self.settings.windows.settled_before(bucket_start));
@@ -318,63 +333,6 @@ impl Windows {
     /// A line that is about no request: it is none of the stream's lines, and only known by how many there were.
     pub fn skip(&mut self) {
         self.totals.skipped += 1;
-    }
-
-    /// Takes up a stretch of the log that was counted apart, with the same outcome as line by line. `false`, and nothing has
-    /// changed, if it has to be counted line by line after all. Only where files are read from their beginning.
-    #[must_use]
-    pub fn absorb(&mut self, piece: Piece) -> bool {
-        self.settle();
-        if self.instance.is_some() || !self.can_absorb(&piece) {
-            return false;
-        }
-        for (reason, lines) in piece.leading {
-            self.reject_lines(reason, lines);
-        }
-        self.totals.skipped += piece.skipped;
-        let Some(times) = piece.times else { return true };
-        if self.first_ms.is_none() {
-            self.begin(times.first_ms);
-        }
-        if times.earliest_ms < self.earliest_ms {
-            self.begin(times.earliest_ms);
-        }
-        self.totals.lines += piece.counted + piece.rejected;
-        self.totals.counted += piece.counted;
-        self.totals.rejected += piece.rejected;
-        for (start_ms, contents) in piece.node {
-            let window = self.node.window(start_ms, Place::OnTime, self.watermark_ms);
-            window.absorb(contents, &self.settings.events, usize::MAX, |contents| (contents, None));
-        }
-        let (admission, windows) = (&self.admission, self.settings.windows);
-        for (start_ms, contents) in piece.bucket {
-            let limit = |contents| admission.limit_candidates(contents, windows.settled_before(start_ms));
-            let window = self.bucket.window(start_ms, Place::OnTime, self.watermark_ms);
-            window.absorb(contents, &self.settings.events, admission.names(), limit);
-        }
-        // Rejected lines at the very beginning wait for the first line that is counted.
-        self.last_ms = Some(times.first_ms);
-        if !self.pending.is_empty() {
-            self.book_pending();
-        }
-        self.last_ms = Some(times.last_ms);
-        self.jump = None;
-        for time_ms in times.crossings.into_iter().chain([times.latest_ms]) {
-            if self.watermark_ms.is_none_or(|watermark| time_ms > watermark) {
-                self.move_to(time_ms);
-            }
-        }
-        true
-    }
-
-    /// Whether none of the lines is late or far ahead, whatever came before them.
-    fn can_absorb(&self, piece: &Piece) -> bool {
-        let (Some(times), Some(watermark)) = (&piece.times, self.watermark_ms) else { return true };
-        let on_time =
-            |start_ms: TimestampMs, place: Place| place == Place::OnTime && start_ms >= self.floor_ms;
-        times.first_ms <= watermark + CLOCK_SKEW_MS
-            && piece.node.iter().all(|(start, _)| on_time(*start, self.node.place(*start, false)))
-            && piece.bucket.iter().all(|(start, _)| on_time(*start, self.bucket.place(*start, false)))
     }
 
     /// The source has nothing more for now, and `now_ms` was the clock before it was asked.

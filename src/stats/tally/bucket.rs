@@ -276,7 +276,5 @@ impl Tally for BucketTally {
 
     fn resume(&mut self, _packed: &Contents, _events: &EventSettings) {}
 
-    fn admit(&mut self, _later: &mut Contents, _events: &EventSettings) {}
-
     fn reuse(&mut self) {}
 }

@@ -161,10 +161,6 @@ impl Tally for NodeTally {
         self.events.resume(packed.events(), events);
     }
 
-    fn admit(&mut self, later: &mut Contents, events: &EventSettings) {
-        self.events.admit(&mut later.events, events);
-    }
-
     fn reuse(&mut self) {
         self.events = EventTally::default();
     }
