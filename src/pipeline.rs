@@ -7,7 +7,7 @@ mod parallel;
 use std::ops::ControlFlow;
 
 pub use input::{GatewayReader, InputReader, Unit};
-pub use parallel::run_parallel;
+pub use parallel::{PartSink, run_parallel};
 
 use crate::{
     access_log::{

@@ -1,5 +1,5 @@
 //! What a thread found out about the lines of a block, for another thread that counts them: as much of each request as is
-//! counted, in a cache line or two, and where the rest stands.
+//! counted, small and one after the other, since what one processor wrote reaches another one slowly.
 
 use super::RequestReader;
 use crate::{
@@ -13,32 +13,32 @@ use crate::{
 pub(super) struct Digest {
     pub(super) block: Vec<u8>,
     /// In the order of the lines, one for each.
-    pub(super) units: Vec<Unit>,
-    /// Names of buckets that do not stand in the block as they are.
-    decoded: Vec<u8>,
+    units: Vec<Unit>,
+    /// Names of buckets and upstreams, in the order of the requests.
+    names: Vec<u8>,
 }
 
 /// What a line is.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Unit {
+enum Unit {
     /// A request that is counted, and never kept.
     Request(Brief),
-    /// A request that may be kept, which takes all of it: to be read once more.
-    Line(Span),
+    /// A request that may be kept, which takes all of it: to be read once more. Where its line stands.
+    Line { begin: u32, end: u32 },
     /// None of the format.
     Rejected(&'static str),
 }
 
 /// What is counted of a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Brief {
+struct Brief {
     time_ms: TimestampMs,
     bytes_in: u64,
     bytes_out: u64,
     request_time_ms: Option<u32>,
-    bucket: Name,
-    /// `$upstream_addr`.
-    upstream: Option<Span>,
+    /// Lengths of its names; the second is of `$upstream_addr`.
+    bucket: u32,
+    upstream: u32,
     status: u16,
     upstream_tries: u8,
     class: Class,
@@ -48,125 +48,70 @@ pub(super) struct Brief {
     size: Size,
 }
 
-/// A piece of the block.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    begin: u32,
-    end: u32,
-}
+const _: () = assert!(size_of::<Unit>() <= 64, "more than a line of the processor's cache");
 
-#[derive(Clone, Copy, Debug)]
-enum Name {
-    Block(Span),
-    Decoded(Span),
-}
-
-impl Span {
-    /// Where a text stands that is a piece of the block, as most are; `None` for one that was put together elsewhere.
-    #[inline]
-    fn of(text: &[u8], block: &[u8]) -> Option<Self> {
-        let begin = text.as_ptr().addr().checked_sub(block.as_ptr().addr())?;
-        let end = begin + text.len();
-        (end <= block.len()).then_some(Self { begin: begin as u32, end: end as u32 })
-    }
-
-    #[inline]
-    fn from(self, text: &[u8]) -> &[u8] {
-        text.get(self.begin as usize..self.end as usize).unwrap_or_default()
-    }
+/// What somebody does with what was found out.
+pub(super) trait Take {
+    /// A request that is counted, and never kept.
+    fn request(&mut self, request: &Request<'_>);
+    /// A line that has to be read once more.
+    fn line(&mut self, line: &[u8]);
+    /// A line that is none of the format.
+    fn rejected(&mut self, reason: &'static str);
 }
 
 impl Digest {
     /// Reads the block's lines.
     pub(super) fn read(&mut self, reader: &mut RequestReader, slow: &SlowSettings, events: &EventSettings) {
-        let Self { block, units, decoded } = self;
+        let Self { block, units, names } = self;
+        let mut begin = 0;
         reader.read_lines(block, slow, |line, request| {
+            let end = begin + line.len();
             units.push(match request {
-                Ok(request) => {
-                    let brief =
-                        if request.may_be_event(events) { None } else { Brief::of(request, block, decoded) };
-                    match brief {
-                        Some(brief) => Unit::Request(brief),
-                        // The line stands in the block: it is a piece of it.
-                        None => Unit::Line(Span::of(line, block).unwrap_or(Span { begin: 0, end: 0 })),
-                    }
+                Ok(request) if request.slow || request.may_be_event(events) => {
+                    Unit::Line { begin: begin as u32, end: end as u32 }
                 }
+                Ok(request) => Unit::Request(Brief::of(request, names)),
                 Err(reject) => Unit::Rejected(reject.reason),
             });
+            begin = end + 1;
         });
+    }
+
+    /// Hands out what the lines say, in their order.
+    pub(super) fn take_up(&self, to: &mut impl Take) {
+        let mut names = self.names.as_slice();
+        for unit in &self.units {
+            match unit {
+                Unit::Request(brief) => brief.with_request(&mut names, |request| to.request(request)),
+                Unit::Line { begin, end } => to.line(&self.block[*begin as usize..*end as usize]),
+                Unit::Rejected(reason) => to.rejected(reason),
+            }
+        }
     }
 
     /// Empties it, and keeps its memory.
     pub(super) fn clear(&mut self) {
         self.block.clear();
         self.units.clear();
-        self.decoded.clear();
-    }
-
-    /// A piece of the block.
-    #[inline]
-    pub(super) fn text(&self, span: Span) -> &[u8] {
-        span.from(&self.block)
-    }
-
-    /// Makes a request of what was found out about it.
-    #[inline]
-    pub(super) fn with_request(&self, brief: &Brief, then: impl FnOnce(&Request<'_>)) {
-        let record = Record {
-            time_ms: brief.time_ms,
-            status: brief.status,
-            request_time_ms: brief.request_time_ms,
-            upstream_addr: brief.upstream.map(|span| self.text(span)),
-            upstream_tries: brief.upstream_tries,
-            ..Record::default()
-        };
-        then(&Request {
-            record: &record,
-            class: brief.class,
-            protocol: brief.protocol,
-            operation: brief.operation,
-            bucket: match brief.bucket {
-                Name::Block(span) => self.text(span),
-                Name::Decoded(span) => span.from(&self.decoded),
-            },
-            object: b"",
-            outcome: brief.outcome,
-            size: brief.size,
-            // What is slow may be kept, and is read once more.
-            slow: false,
-            bytes_in: brief.bytes_in,
-            bytes_out: brief.bytes_out,
-        });
+        self.names.clear();
     }
 }
 
 impl Brief {
-    /// `None` where it says less than is counted.
-    #[inline]
-    fn of(request: &Request<'_>, block: &[u8], decoded: &mut Vec<u8>) -> Option<Self> {
+    #[inline(always)]
+    fn of(request: &Request<'_>, names: &mut Vec<u8>) -> Self {
         let record = request.record;
-        let upstream = match record.upstream_addr {
-            Some(list) => Some(Span::of(list, block)?),
-            None => None,
-        };
-        if request.slow {
-            return None;
-        }
-        let bucket = match Span::of(request.bucket, block) {
-            Some(span) => Name::Block(span),
-            None => {
-                let begin = decoded.len() as u32;
-                decoded.extend_from_slice(request.bucket);
-                Name::Decoded(Span { begin, end: decoded.len() as u32 })
-            }
-        };
-        Some(Self {
+        let upstream = record.upstream_addr.unwrap_or_default();
+        names.extend_from_slice(request.bucket);
+        names.extend_from_slice(upstream);
+        Self {
             time_ms: record.time_ms,
             bytes_in: request.bytes_in,
             bytes_out: request.bytes_out,
             request_time_ms: record.request_time_ms,
-            bucket,
-            upstream,
+            bucket: request.bucket.len() as u32,
+            upstream: upstream.len() as u32,
             status: record.status,
             upstream_tries: record.upstream_tries,
             class: request.class,
@@ -174,8 +119,39 @@ impl Brief {
             operation: request.operation,
             outcome: request.outcome,
             size: request.size,
-        })
+        }
+    }
+
+    /// Makes a request of it again; its names are the next ones.
+    #[inline(always)]
+    fn with_request(&self, names: &mut &[u8], then: impl FnOnce(&Request<'_>)) {
+        let mut next = |length: u32| {
+            let (name, rest) = names.split_at(length as usize);
+            *names = rest;
+            name
+        };
+        let (bucket, upstream) = (next(self.bucket), next(self.upstream));
+        let record = Record {
+            time_ms: self.time_ms,
+            status: self.status,
+            request_time_ms: self.request_time_ms,
+            upstream_addr: (!upstream.is_empty()).then_some(upstream),
+            upstream_tries: self.upstream_tries,
+            ..Record::default()
+        };
+        then(&Request {
+            record: &record,
+            class: self.class,
+            protocol: self.protocol,
+            operation: self.operation,
+            bucket,
+            object: b"",
+            outcome: self.outcome,
+            size: self.size,
+            // What is slow is read once more.
+            slow: false,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+        });
     }
 }
-
-const _: () = assert!(size_of::<Unit>() <= 80);

@@ -1,36 +1,48 @@
 //! The loop with many processors. Which window a line is counted in depends on the lines before it, so one thread counts;
 //! but what a line says, and what kind of request that is, depends on nothing else and is more than half of the work. Other
-//! threads find that out, block by block, and this one takes up what they found in the order of the log: the parts are those
-//! of the plain loop, one by one.
+//! threads read and find that out, stretch by stretch, and this one takes up what they found in the order of the log: the
+//! parts are those of the plain loop, one by one.
 
 use std::{
-    collections::VecDeque,
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+    },
     thread,
 };
 
 use super::{
     Counter, InputReader, PipelineError, RequestReader, Sink,
-    digest::{Digest, Unit},
+    digest::{Digest, Take},
 };
 use crate::{
-    follow::{Lines, Next, Source},
-    stats::{EventSettings, SlowSettings},
+    follow::{Lines, Next, Source, SourceError},
+    stats::{EventSettings, Part, Request, SlowSettings},
 };
 
-/// How much of the log goes to another thread at once, bytes: enough that handing it over costs nothing beside it, little
-/// enough that it is still in a near cache when it gets there. (Less in unit tests, so that a small file is many of them.)
+/// How much of the log a thread takes at once, bytes: enough that taking it costs nothing beside it, little enough that it
+/// stays in that processor's cache. (Less in unit tests, so that a small file is many of them.)
 const STRETCH: usize = if cfg!(test) { 4 << 10 } else { 256 << 10 };
 
-/// Stretches that each worker may have before it: one that it works on, and some to go on with.
+/// Stretches that each worker may be ahead with.
 const AHEAD: usize = 4;
 
-/// Reads to the end of the source, or until the sink has had enough, with this many threads, this one included. Only for the
-/// past: a source that is followed has nothing to work ahead on. `reader` makes one more reader of the counter's format.
+/// A [`Sink`] that can take parts while somebody else has the source.
+pub trait PartSink<S>: Sink<S> {
+    /// Takes the parts that closed.
+    ///
+    /// # Errors
+    /// Why it cannot go on.
+    fn take(&mut self, parts: Vec<Part>) -> Result<(), Self::Error>;
+}
+
+/// Reads to the end of the source with this many threads, this one included. Only for the past: a source that is followed has
+/// nothing to work ahead on. `reader` makes one more reader of the counter's format.
 ///
 /// # Errors
 /// As [`run`](super::run).
-pub fn run_parallel<S: Source, K: Sink<S>>(
+pub fn run_parallel<S: Source + Send, K: PartSink<S>>(
     source: &mut S,
     counter: &mut Counter,
     sink: &mut K,
@@ -40,138 +52,179 @@ pub fn run_parallel<S: Source, K: Sink<S>>(
 ) -> Result<(), PipelineError<K::Error>> {
     // RGW's own logs may have any number of requests on a line, and are small beside nginx's.
     let readers = (1..threads).map_while(|_| match reader() {
-        InputReader::Nginx(reader) => Some(reader),
+        InputReader::Nginx(reader) => Some(*reader),
         InputReader::Gateway(_) => None,
     });
-    let readers: Vec<Box<RequestReader>> = readers.collect();
+    let readers: Vec<RequestReader> = readers.collect();
     if readers.is_empty() {
         return super::run(source, counter, sink);
     }
+    let shared = Mutex::new(Shared { source, next: 0, is_over: false });
     thread::scope(|scope| {
-        let workers = readers.into_iter().map(|reader| {
-            let (work, to_do) = sync_channel(AHEAD);
-            let (done, results) = sync_channel(AHEAD);
-            let (slow, events) = (counter.slow, events.clone());
-            scope.spawn(move || worker(*reader, &slow, &events, &to_do, &done));
-            Worker { work, results }
+        let (done, results) = channel();
+        let back = readers.into_iter().enumerate().map(|(number, reader)| {
+            let (back, empty) = sync_channel(AHEAD);
+            for _ in 0..AHEAD {
+                // There is room for as many.
+                drop(back.send(Digest::default()));
+            }
+            let (shared, done, slow) = (&shared, done.clone(), counter.slow);
+            scope.spawn(move || Worker { number, reader, slow, events, empty, done }.work(shared));
+            back
         });
-        let mut team =
-            Team { workers: workers.collect(), next: 0, waiting: VecDeque::new(), spare: Vec::new() };
-        let mut stretch = Digest::default();
-        loop {
-            let (skipped, at_end) = match source.next()? {
-                Next::Lines(lines) => {
-                    stretch.block.extend_from_slice(lines.bytes);
-                    (None, false)
-                }
-                Next::Skipped { reason } => (Some(reason), false),
-                Next::Idle { .. } => (None, false),
-                Next::End => (None, true),
-            };
-            if stretch.block.len() >= STRETCH || ((skipped.is_some() || at_end) && !stretch.block.is_empty())
-            {
-                stretch = team.hand_out(stretch);
-            }
-            if let Some(reason) = skipped {
-                team.waiting.push_back(Waiting::Skipped(reason));
-            }
-            while team.is_busy() || (at_end && !team.waiting.is_empty()) {
-                team.take_up(counter);
-                if counter.turn(source, sink)?.is_break() {
-                    return Ok(());
-                }
-            }
-            if at_end {
-                return counter.end(sink);
-            }
-        }
-    })
+        let back: Vec<SyncSender<Digest>> = back.collect();
+        drop(done);
+        count_in_order(counter, sink, &results, &back)
+    })?;
+    let Shared { source, .. } = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if counter.turn(source, sink)?.is_break() {
+        return Ok(());
+    }
+    counter.end(sink)
 }
 
-fn worker(
-    mut reader: RequestReader,
-    slow: &SlowSettings,
-    events: &EventSettings,
-    to_do: &Receiver<Digest>,
-    done: &SyncSender<Digest>,
-) {
-    while let Ok(mut digest) = to_do.recv() {
-        digest.read(&mut reader, slow, events);
-        if done.send(digest).is_err() {
-            return;
+/// Takes up what the workers found, in the order of the log, until there is no more.
+fn count_in_order<S, K: PartSink<S>>(
+    counter: &mut Counter,
+    sink: &mut K,
+    results: &Receiver<Found>,
+    back: &[SyncSender<Digest>],
+) -> Result<(), PipelineError<K::Error>> {
+    let mut early = BTreeMap::new();
+    let mut next = 0;
+    for found in results {
+        if matches!(found.after, After::Panicked) {
+            // The scope of the threads goes on with the panic.
+            return Ok(());
         }
+        early.insert(found.number, found);
+        while let Some(mut found) = early.remove(&next) {
+            next += 1;
+            found.digest.take_up(counter);
+            match found.after {
+                After::More | After::Panicked => {}
+                After::Skipped(reason) => counter.windows.reject(reason),
+                After::Failed(error) => return Err(error.into()),
+            }
+            let parts = counter.windows.close_due();
+            if !parts.is_empty() {
+                sink.take(parts).map_err(PipelineError::Sink)?;
+            }
+            found.digest.clear();
+            // A worker that has come to the end does not want it any more.
+            drop(back[found.worker].send(found.digest));
+        }
+    }
+    Ok(())
+}
+
+/// What all workers read from, in turn.
+struct Shared<'a, S> {
+    source: &'a mut S,
+    /// Number of the next stretch.
+    next: u64,
+    is_over: bool,
+}
+
+impl<S: Source> Shared<'_, S> {
+    /// Reads a stretch, and gives its number, and what comes after it; `None` at the end.
+    fn fill(&mut self, block: &mut Vec<u8>) -> Option<(u64, After)> {
+        let mut after = After::More;
+        while !self.is_over && block.len() < STRETCH {
+            match self.source.next() {
+                Ok(Next::Lines(lines)) => block.extend_from_slice(lines.bytes),
+                Ok(Next::Skipped { reason }) => {
+                    after = After::Skipped(reason);
+                    break;
+                }
+                Ok(Next::Idle { .. }) => {}
+                Ok(Next::End) => self.is_over = true,
+                Err(error) => {
+                    self.is_over = true;
+                    after = After::Failed(error);
+                    break;
+                }
+            }
+        }
+        if block.is_empty() && matches!(after, After::More) {
+            return None;
+        }
+        self.next += 1;
+        Some((self.next - 1, after))
     }
 }
 
-struct Worker {
-    work: SyncSender<Digest>,
-    results: Receiver<Digest>,
-}
-
-/// What comes next in the order of the log.
-enum Waiting {
-    /// A stretch that this worker has.
-    Stretch(usize),
+/// What comes after a stretch.
+enum After {
+    /// The next one.
+    More,
     /// Bytes that are no line.
     Skipped(&'static str),
+    /// Nothing.
+    Failed(SourceError),
+    /// Nothing from this worker: a mistake of ours, and not to be waited for.
+    Panicked,
 }
 
-struct Team {
-    workers: Vec<Worker>,
-    /// Who gets the next stretch: all in turn.
-    next: usize,
-    waiting: VecDeque<Waiting>,
-    /// Buffers to be used again.
-    spare: Vec<Digest>,
+/// A stretch, and what it says.
+struct Found {
+    number: u64,
+    worker: usize,
+    digest: Digest,
+    after: After,
 }
 
-impl Team {
-    /// Gives a stretch to the next worker, and an empty one back.
-    ///
-    /// # Panics
-    /// If a worker did, which is a mistake of ours.
-    fn hand_out(&mut self, stretch: Digest) -> Digest {
-        let worker = self.next;
-        self.next = (worker + 1) % self.workers.len();
-        self.workers[worker].work.send(stretch).expect("a worker ends after this thread");
-        self.waiting.push_back(Waiting::Stretch(worker));
-        self.spare.pop().unwrap_or_default()
-    }
+struct Worker<'a> {
+    number: usize,
+    reader: RequestReader,
+    slow: SlowSettings,
+    events: &'a EventSettings,
+    /// Where digests come back from.
+    empty: Receiver<Digest>,
+    done: Sender<Found>,
+}
 
-    /// Everybody has enough to do.
-    fn is_busy(&self) -> bool {
-        self.waiting.len() >= AHEAD * self.workers.len()
-    }
-
-    /// Takes up what comes next in the log.
-    ///
-    /// # Panics
-    /// As [`hand_out`](Self::hand_out).
-    fn take_up(&mut self, counter: &mut Counter) {
-        match self.waiting.pop_front() {
-            Some(Waiting::Skipped(reason)) => counter.windows.reject(reason),
-            Some(Waiting::Stretch(worker)) => {
-                let mut digest =
-                    self.workers[worker].results.recv().expect("a worker ends after this thread");
-                take_up(&digest, counter);
-                digest.clear();
-                self.spare.push(digest);
+impl Worker<'_> {
+    /// Reads stretches until there are no more, or nobody wants them.
+    fn work<S: Source>(&mut self, shared: &Mutex<Shared<'_, S>>) {
+        // A number is only drawn by who has a digest already: whoever waits for it does not wait in vain.
+        while let Ok(mut digest) = self.empty.recv() {
+            let filled = shared.lock().unwrap_or_else(PoisonError::into_inner).fill(&mut digest.block);
+            let Some((number, after)) = filled else { return };
+            digest.read(&mut self.reader, &self.slow, self.events);
+            if self.done.send(Found { number, worker: self.number, digest, after }).is_err() {
+                return;
             }
-            None => {}
         }
     }
 }
 
-/// Counts what somebody else has read.
-fn take_up(digest: &Digest, counter: &mut Counter) {
-    for unit in &digest.units {
-        match unit {
-            Unit::Request(brief) => {
-                digest.with_request(brief, |request| counter.windows.record_uneventful(request));
-            }
-            Unit::Line(span) => counter.count(Lines { bytes: digest.text(*span), now_ms: None }),
-            Unit::Rejected(reason) => counter.windows.reject(reason),
+impl Drop for Worker<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let digest = Digest::default();
+            drop(self.done.send(Found {
+                number: u64::MAX,
+                worker: self.number,
+                digest,
+                after: After::Panicked,
+            }));
         }
+    }
+}
+
+impl Take for Counter {
+    #[inline(always)]
+    fn request(&mut self, request: &Request<'_>) {
+        self.windows.record_uneventful(request);
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        self.count(Lines { bytes: line, now_ms: None });
+    }
+
+    fn rejected(&mut self, reason: &'static str) {
+        self.windows.reject(reason);
     }
 }
 
@@ -203,6 +256,13 @@ mod tests {
         }
 
         fn end(&mut self, parts: Vec<Part>, _: &mut Windows) -> Result<(), Infallible> {
+            self.0.extend(parts);
+            Ok(())
+        }
+    }
+
+    impl PartSink<Files> for Parts {
+        fn take(&mut self, parts: Vec<Part>) -> Result<(), Infallible> {
             self.0.extend(parts);
             Ok(())
         }

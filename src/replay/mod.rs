@@ -186,7 +186,7 @@ fn richer(
 }
 
 /// One pass over the input.
-fn pass<K: pipeline::Sink<Files, Error = ReplayError>>(
+fn pass<K: pipeline::PartSink<Files, Error = ReplayError>>(
     input: &Input,
     what: &'static str,
     sink: &mut K,

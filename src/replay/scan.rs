@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::ControlFlow};
 use super::ReplayError;
 use crate::{
     follow::Files,
-    pipeline::Sink,
+    pipeline::{PartSink, Sink},
     point::TimestampMs,
     stats::{Key, Part, WindowKind, Windows, counter},
 };
@@ -46,6 +46,13 @@ impl Sink<Files> for Scan {
         self.add(&parts);
         self.first_ms = windows.first_ms();
         self.watermark_ms = windows.watermark_ms();
+        Ok(())
+    }
+}
+
+impl PartSink<Files> for Scan {
+    fn take(&mut self, parts: Vec<Part>) -> Result<(), ReplayError> {
+        self.add(&parts);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::ControlFlow};
 use super::{Coverage, LeftOut, Outcome, Parts, ReplayError, Why};
 use crate::{
     follow::Files,
-    pipeline::Sink,
+    pipeline::{PartSink, Sink},
     point::TimestampMs,
     stats::{Key, Part, WindowKind, Windows, counter},
 };
@@ -107,6 +107,12 @@ impl<P: Parts> Sink<Files> for Writer<'_, P> {
     }
 
     fn end(&mut self, parts: Vec<Part>, _windows: &mut Windows) -> Result<(), ReplayError> {
+        self.write(parts)
+    }
+}
+
+impl<P: Parts> PartSink<Files> for Writer<'_, P> {
+    fn take(&mut self, parts: Vec<Part>) -> Result<(), ReplayError> {
         self.write(parts)
     }
 }
