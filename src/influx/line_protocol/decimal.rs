@@ -48,11 +48,11 @@ const ZEROS: u64 = 0x3030_3030_3030_3030;
 /// The digits of a number below [`EIGHT`], a byte each, the first in the lowest: halves, then quarters, then all.
 #[inline]
 fn eight_digits(value: u64) -> u64 {
-    let halves = value / 10_000 | (value % 10_000) << 32;
-    let hundreds = (halves * 10_486 >> 20) & 0x7f_0000_007f;
-    let quarters = hundreds | (halves - hundreds * 100) << 16;
-    let tens = (quarters * 103 >> 10) & 0x0f_000f_000f_000f;
-    tens | (quarters - tens * 10) << 8
+    let halves = (value / 10_000) | ((value % 10_000) << 32);
+    let hundreds = ((halves * 10_486) >> 20) & 0x7f_0000_007f;
+    let quarters = hundreds | ((halves - hundreds * 100) << 16);
+    let tens = ((quarters * 103) >> 10) & 0x0f_000f_000f_000f;
+    tens | ((quarters - tens * 10) << 8)
 }
 
 /// Appends an integer with its sign.
