@@ -77,8 +77,8 @@ def contestants(rgwlens, python, work):
         ),
         Contestant(
             "mtail", "mtail", one, "counters by bucket and outcome, a histogram of all latencies; no windows",
-            ["mtail", "--logtostderr", "--one_shot", "--one_shot_format", "json",
-             "--progs", HERE / "rgw.mtail", "--logs", "LOG"],
+            ["mtail", "--logtostderr", "--address", "localhost", "--port", "0",
+             "--one_shot", "--one_shot_format", "json", "--progs", HERE / "rgw.mtail", "--logs", "LOG"],
             equality.mtail, environment={"GOMAXPROCS": "1"},
         ),
         Contestant(

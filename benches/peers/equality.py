@@ -27,6 +27,8 @@ class Account:
         self.percentiles = 0
         self.farthest = 0.0
         self.differences = []
+        # Instead of how much was compared.
+        self.words = ""
 
     def equal(self, what, ours, theirs):
         self.compared += 1
@@ -61,8 +63,10 @@ class Account:
     def __str__(self):
         if self.differences:
             return f"{len(self.differences):,} figures differ"
+        if self.words:
+            return self.words
         if not self.percentiles:
-            return f"{self.compared:,} figures"
+            return f"{self.compared:,} figure{'s' if self.compared > 1 else ''}"
         return f"{self.compared:,} figures; {self.percentiles:,} percentiles, at most {self.farthest:.2%} off"
 
 
@@ -131,8 +135,9 @@ def read_query(path):
                 continue
             size = "large" if row["large"] in ("true", "1") else "small"
             figures = {name: int(row[name] or 0) for name in SUMS}
-            any_ok = figures["ok"] > 0
-            figures |= {name: float(row[name]) if any_ok else None for name in PERCENTILES}
+            # ClickHouse has a 0 for the percentile of nothing.
+            known = {name for name in PERCENTILES if row[name] and figures["ok"]}
+            figures |= {name: float(row[name]) if name in known else None for name in PERCENTILES}
             if row["bucket"]:
                 points.bucket[time, row["bucket"], row["class"], size] = figures
             else:
@@ -227,13 +232,15 @@ def lines(account, points, path):
 
 
 def itself(account, points, path):
-    """What all the others are compared with has to be about one log: its measurements have the same total."""
+    """What all others are compared with: its measurements have the same total."""
+    account.words = "–"
     requests = points.total("requests")
     account.equal("rgw_node, rgw_status", requests, sum(points.status.values()))
     account.equal("rgw_node, rgw_bucket", requests, sum(row["requests"] for row in points.bucket.values()))
 
 
 def same_bytes(account, points, path):
+    account.words = "every byte"
     with open(path, "rb") as file:
         account.equal("SHA-256", points.digest, hashlib.file_digest(file, "sha256").hexdigest())
 
