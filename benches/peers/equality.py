@@ -170,9 +170,10 @@ def totals(account, points, theirs):
     for (_, bucket, _, _), row in points.bucket.items():
         for name in (*OUTCOMES, *BYTES):
             ours[bucket, name] += row[name]
+    buckets = {bucket for bucket, _ in (*ours, *theirs)}.difference(WITHOUT_NAME)
     for name in (*OUTCOMES, *BYTES):
         before_named = 0
-        for bucket in {bucket for bucket, _ in theirs}:
+        for bucket in buckets:
             account.compared += 1
             before_named += theirs[bucket, name] - ours[bucket, name]
             if theirs[bucket, name] < ours[bucket, name]:
