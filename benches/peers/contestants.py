@@ -71,7 +71,7 @@ def contestants(rgwlens, python, work):
             [python, "-c", CHDB, HERE / "chdb.sql", "LOG"], equality.query,
         ),
         Contestant(
-            "GoAccess", "goaccess", one, "hits, bytes and visitors by URL, host, status, agent, hour …; no windows",
+            "GoAccess", "goaccess", one, "requests, bytes and visitors by status; no windows",
             ["goaccess", "--no-global-config", "--config-file", HERE / "goaccess.conf", "--output", "json", "LOG"],
             equality.goaccess,
         ),
