@@ -10,7 +10,8 @@ pub use parallel::run_parallel;
 
 use crate::{
     access_log::{
-        Asked, Classifier, ClassifierSettings, InputFormat, LineParser, LogFormat, Record, Reject, unescape,
+        Asked, Classified, Classifier, ClassifierSettings, InputFormat, LineParser, LogFormat, Record,
+        Reject, unescape,
     },
     follow::{Lines, Next, Source, SourceError},
     point::TimestampMs,
@@ -114,7 +115,7 @@ trait Count {
 }
 
 impl Count for Windows {
-    #[inline]
+    #[inline(always)]
     fn record(&mut self, request: &Request<'_>, line: &[u8], now_ms: Option<TimestampMs>) {
         Self::record(self, request, line, now_ms);
     }
@@ -196,25 +197,46 @@ impl RequestReader {
 #[derive(Debug)]
 struct Measurer {
     classifier: Classifier,
+    buffers: Buffers,
+    label: Vec<u8>,
+}
+
+/// What decoding needs.
+#[derive(Debug, Default)]
+struct Buffers {
     method: Vec<u8>,
     uri: Vec<u8>,
     host: Vec<u8>,
     destination: Vec<u8>,
     names: Vec<u8>,
-    label: Vec<u8>,
+}
+
+impl Buffers {
+    /// What a request is that is not plain.
+    #[inline(never)]
+    fn classify<'a>(&'a mut self, classifier: &Classifier, record: &Record<'a>) -> Classified<'a> {
+        let (escape, destination) = (record.escape, &mut self.destination);
+        let asked = Asked {
+            method: unescape(record.method, escape, &mut self.method),
+            uri: unescape(record.uri, escape, &mut self.uri),
+            host: record.host.map(|host| unescape(host, escape, &mut self.host)),
+            host_as_sent: record.host_as_sent,
+            status: record.status,
+            remote_addr: record.remote_addr,
+            user_agent: record.user_agent,
+            time_ms: record.time_ms,
+            has_copy_source: record.has_copy_source,
+            has_copy_from: record.has_copy_from,
+            destination: record.destination.map(|to| unescape(to, escape, destination)),
+            is_form: record.content_type.is_some_and(is_form),
+        };
+        classifier.classify(&asked, &mut self.names)
+    }
 }
 
 impl Measurer {
     fn new(classifier: ClassifierSettings) -> Self {
-        Self {
-            classifier: Classifier::new(classifier),
-            method: Vec::new(),
-            uri: Vec::new(),
-            host: Vec::new(),
-            destination: Vec::new(),
-            names: Vec::new(),
-            label: Vec::new(),
-        }
+        Self { classifier: Classifier::new(classifier), buffers: Buffers::default(), label: Vec::new() }
     }
 
     #[inline]
@@ -224,21 +246,11 @@ impl Measurer {
         slow: &SlowSettings,
         each: impl FnOnce(&Request<'_>) -> T,
     ) -> T {
-        let asked = Asked {
-            method: unescape(record.method, record.escape, &mut self.method),
-            uri: unescape(record.uri, record.escape, &mut self.uri),
-            host: record.host.map(|host| unescape(host, record.escape, &mut self.host)),
-            host_as_sent: record.host_as_sent,
-            status: record.status,
-            remote_addr: record.remote_addr,
-            user_agent: record.user_agent,
-            time_ms: record.time_ms,
-            has_copy_source: record.has_copy_source,
-            has_copy_from: record.has_copy_from,
-            destination: record.destination.map(|to| unescape(to, record.escape, &mut self.destination)),
-            is_form: record.content_type.is_some_and(is_form),
+        let plain = if record.escape.is_none() { self.classifier.classify_plainly(record) } else { None };
+        let what = match plain {
+            Some(what) => what,
+            None => self.buffers.classify(&self.classifier, record),
         };
-        let what = self.classifier.classify(&asked, &mut self.names);
         each(&Request::new(record, &what, slow, &mut self.label))
     }
 }

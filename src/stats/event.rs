@@ -185,6 +185,7 @@ pub(super) struct EventTally {
 
 impl EventTally {
     /// Keeps the request if it is of a kind that is kept, and the kind's cap is not reached. `line` is the whole line.
+    #[inline(always)]
     pub(super) fn record(&mut self, request: &Request<'_>, line: &[u8], settings: &EventSettings) {
         let kind = if request.class == Class::Probe {
             Kind::Probe
@@ -200,12 +201,15 @@ impl EventTally {
                 Outcome::Ok | Outcome::Aborted => Kind::Sampled,
             }
         };
-        if self.kept[kind as usize] >= kind.cap(settings) {
-            return;
+        let has_room = self.kept[kind as usize] < kind.cap(settings);
+        if has_room && (!matches!(kind, Kind::Sampled) || is_sampled(request, settings.sample)) {
+            self.keep(kind, request, line);
         }
-        if matches!(kind, Kind::Sampled) && !is_sampled(request, settings.sample) {
-            return;
-        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn keep(&mut self, kind: Kind, request: &Request<'_>, line: &[u8]) {
         self.kept[kind as usize] += 1;
         self.events.push(Event::new(request, xxh3_64(line)));
     }

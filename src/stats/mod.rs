@@ -13,6 +13,7 @@ mod family;
 pub mod histogram;
 mod lengths;
 mod names;
+mod open;
 mod part;
 mod piece;
 mod points;

@@ -8,7 +8,7 @@
 use super::{
     Admission, Contents, Request, Settings,
     lengths::Lengths,
-    tally::{BucketTally, Context, NodeTally, Tally, add_lines},
+    tally::{Booking, BucketTally, Context, NodeTally, Tally, add_lines},
     windows::{CLOCK_SKEW_MS, TIMES_MS},
 };
 use crate::point::TimestampMs;
@@ -77,15 +77,17 @@ impl PieceCounter {
             self.fits = false;
             return;
         }
-        let context = Context {
-            events: &self.settings.events,
-            admission: &self.admission,
-            highest_candidate: u64::MAX,
-            settled_ms: TimestampMs::MIN,
+        let admission = &self.admission;
+        let context = Context { admission, highest_candidate: u64::MAX, settled_ms: TimestampMs::MIN };
+        let (Some(node), Some(bucket)) = (self.node.at(time_ms), self.bucket.at(time_ms)) else {
+            self.fits = false;
+            return;
         };
-        let names = self.settings.admission.candidates;
-        self.fits = self.node.record(time_ms, request, line, &context, usize::MAX)
-            && self.bucket.record(time_ms, request, line, &context, names);
+        node.keep(request, line, &self.settings.events);
+        let booking = [Booking::new(request, node.row(request), bucket.number(request.bucket, &context))];
+        node.book(&booking);
+        bucket.book(&booking);
+        self.fits = !node.is_full(usize::MAX) && !bucket.is_full(self.settings.admission.candidates);
         self.piece.counted += 1;
     }
 
@@ -94,7 +96,7 @@ impl PieceCounter {
         match &self.piece.times {
             Some(times) => {
                 self.piece.rejected += 1;
-                self.fits &= self.node.with(times.last_ms, |tally| tally.reject(reason, 1)).is_some();
+                self.fits &= self.node.at(times.last_ms).map(|tally| tally.reject(reason, 1)).is_some();
             }
             None => add_lines(&mut self.piece.leading, reason, 1),
         }
@@ -197,30 +199,13 @@ impl<T: Tally> Pieces<T> {
         }
     }
 
-    /// `false` if this is more than a piece should hold.
-    #[inline]
-    fn record(
-        &mut self,
-        time_ms: TimestampMs,
-        request: &Request<'_>,
-        line: &[u8],
-        context: &Context<'_>,
-        names: usize,
-    ) -> bool {
-        self.with(time_ms, |tally| {
-            tally.record(request, line, context);
-            !tally.is_full(names)
-        })
-        .unwrap_or(false)
-    }
-
     /// The tally of the window that holds a time; `None` if there are too many.
     #[inline]
-    fn with<R>(&mut self, time_ms: TimestampMs, then: impl FnOnce(&mut T) -> R) -> Option<R> {
+    fn at(&mut self, time_ms: TimestampMs) -> Option<&mut T> {
         if !(self.start_ms..self.end_ms).contains(&time_ms) || self.newest >= self.open.len() {
             self.find(time_ms)?;
         }
-        Some(then(&mut self.open[self.newest].1))
+        self.open.get_mut(self.newest).map(|(_, tally)| tally)
     }
 
     #[cold]
