@@ -53,7 +53,7 @@ pub(super) struct Context<'a> {
 pub(super) struct Booking {
     /// From [`NodeTally::row`].
     node_row: u32,
-    /// From [`BucketTally::number`].
+    /// From [`BucketTally::number`]; the length of the name before that is known.
     bucket: u32,
     kind: Kind,
     /// Of an ok request, if the log has it.
@@ -67,6 +67,20 @@ pub(super) struct Booking {
 }
 
 impl Booking {
+    /// For a bucket whose number is [found](Self::find_number) later.
+    #[inline(always)]
+    pub(super) fn unnumbered(request: &Request<'_>, node_row: u32) -> Self {
+        Self::new(request, node_row, request.bucket.len() as u32)
+    }
+
+    /// Finds the number of its bucket, whose name is the next one.
+    #[inline]
+    pub(super) fn find_number(&mut self, names: &mut &[u8], number: impl FnOnce(&[u8]) -> u32) {
+        let (name, rest) = names.split_at(self.bucket as usize);
+        self.bucket = number(name);
+        *names = rest;
+    }
+
     #[inline(always)]
     pub(super) fn new(request: &Request<'_>, node_row: u32, bucket: u32) -> Self {
         Self {

@@ -114,6 +114,9 @@ pub struct Windows {
     /// Counted, and not booked yet: only in the windows of [`calm`](Self::calm). Whatever looks into a window, opens or
     /// closes one, calls [`settle`](Self::settle) first.
     waiting: Vec<Booking>,
+    /// The names of their buckets, one after the other. To find a name among thousands takes the processor a wait or two,
+    /// which it spends on the next ones where they are looked for one right after the other.
+    waiting_names: Vec<u8>,
     /// Greatest event time seen, within reason.
     watermark_ms: Option<TimestampMs>,
     /// Time of the last line that was counted: rejected lines are booked there.
@@ -156,6 +159,7 @@ impl Windows {
             admission,
             calm: Calm::OVER,
             waiting: Vec::with_capacity(WAITING),
+            waiting_names: Vec::new(),
             watermark_ms: None,
             last_ms: None,
             pending: Vec::new(),
@@ -194,10 +198,7 @@ impl Windows {
     /// Counts a request in the windows of the line before.
     #[inline(always)]
     fn record_calmly(&mut self, request: &Request<'_>, line: Option<&[u8]>, time_ms: TimestampMs) {
-        let (Some(node), Some(bucket)) = (self.node.at(self.calm.node), self.bucket.at(self.calm.bucket))
-        else {
-            return;
-        };
+        let Some(node) = self.node.at(self.calm.node) else { return };
         self.totals.lines += 1;
         self.totals.counted += 1;
         self.last_ms = Some(time_ms);
@@ -206,13 +207,8 @@ impl Windows {
             node.tally().keep(request, line, &self.settings.events);
         }
         let node_row = node.tally().row(request);
-        let context = Context {
-            admission: &self.admission,
-            highest_candidate: bucket.highest_candidate(),
-            settled_ms: self.calm.settled_ms,
-        };
-        let number = bucket.tally().number(request.bucket, &context);
-        self.waiting.push(Booking::new(request, node_row, number));
+        self.waiting_names.extend_from_slice(request.bucket);
+        self.waiting.push(Booking::unnumbered(request, node_row));
         if self.waiting.len() >= WAITING {
             self.book();
         }
@@ -296,11 +292,17 @@ impl Windows {
         }
         let (admission, settled_ms) = (&self.admission, self.calm.settled_ms);
         if let Some(bucket) = self.bucket.at(self.calm.bucket) {
+            let context = Context { admission, highest_candidate: bucket.highest_candidate(), settled_ms };
+            let mut names = self.waiting_names.as_slice();
+            for booking in &mut waiting {
+                booking.find_number(&mut names, |name| bucket.tally().number(name, &context));
+            }
             bucket.book(&waiting, admission.names(), |contents| {
                 admission.limit_candidates(contents, settled_ms)
             });
         }
         waiting.clear();
+        self.waiting_names.clear();
         self.waiting = waiting;
     }
 

@@ -124,6 +124,9 @@ impl Kinds {
     }
 }
 
+/// Rows that are fetched at once when they are taken in another order than they came.
+const FETCHED: usize = 64;
+
 /// Counts a window of buckets: `rgw_bucket`, `rgw_operation`, `rgw_size`.
 #[derive(Debug, Default)]
 pub(in crate::stats) struct BucketTally {
@@ -156,7 +159,11 @@ impl BucketTally {
         self.rows.sort();
         let mut series: Vec<Series> = Vec::with_capacity(order.len() + Operation::ALL.len());
         let mut operations = Operations::default();
-        for (key, number) in order {
+        for (at, (key, number)) in order.iter().copied().enumerate() {
+            if at % FETCHED == 0 {
+                let next = &order[at..order.len().min(at + FETCHED)];
+                self.rows.fetch(next.iter().map(|(_, number)| *number));
+            }
             let (row, counters, latency) = self.rows.take(number as usize);
             let of_row = Series { key, counters, latency };
             operations.add(row.kind, &of_row);
@@ -235,7 +242,7 @@ impl Tally for BucketTally {
         }
         let mut numbers = std::mem::take(&mut self.numbers);
         numbers.extend(bookings.iter().map(|booking| self.row(booking.bucket, booking.kind)));
-        self.rows.fetch(&numbers);
+        self.rows.fetch(numbers.iter().copied());
         for (booking, row) in bookings.iter().zip(numbers.drain(..)) {
             self.rows.record(row, booking);
             if booking.outcome == Outcome::Ok {

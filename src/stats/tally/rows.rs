@@ -115,8 +115,8 @@ impl Rows {
     /// Looks at rows that will be needed: the processor fetches as many at a time as it can, which it could not while it
     /// does more with each.
     #[inline]
-    pub(super) fn fetch(&self, numbers: &[u32]) {
-        let looked = numbers.iter().fold(0, |sum, row| sum ^ self.rows[*row as usize].successes);
+    pub(super) fn fetch(&self, numbers: impl Iterator<Item = u32>) {
+        let looked = numbers.fold(0, |sum, row| sum ^ self.rows[row as usize].successes);
         std::hint::black_box(looked);
     }
 
