@@ -1,7 +1,7 @@
 //! Parts to outputs: each output is a cursor over the log of parts, and none holds up another.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -79,6 +79,9 @@ pub(super) struct Output<T> {
     target: Target,
     sender: Sender<T>,
     store: PathBuf,
+    /// Opened at the first look, and again after one that failed: to open it costs more than to look. In no transaction
+    /// between two looks, so that the write-ahead log can be cut.
+    reader: Option<Reader>,
     event_fields: Vec<String>,
     shared: Arc<Shared>,
     commits: watch::Receiver<u64>,
@@ -105,6 +108,7 @@ impl<T: Transport> Output<T> {
             target: target.clone(),
             sender,
             store,
+            reader: None,
             event_fields: config.settings.events.fields.clone(),
             shared: Arc::clone(shared),
             commits: shared.watch_commits(),
@@ -179,8 +183,11 @@ impl<T: Transport> Output<T> {
     }
 
     /// The next parts as lines, up to a request's worth (a part is never torn), and the number of the last.
-    fn read(&self) -> Result<(Batch, i64), StoreError> {
-        let reader = open(&self.store)?;
+    fn read(&mut self) -> Result<(Batch, i64), StoreError> {
+        let reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => Reader::open(&self.store)?,
+        };
         let mut batch = Batch::new(&self.target, &self.event_fields, now_ms());
         let mut seq = self.seq;
         for part in reader.parts_after(seq, PARTS)? {
@@ -190,6 +197,7 @@ impl<T: Transport> Output<T> {
                 break;
             }
         }
+        self.reader = Some(reader);
         Ok((batch, seq))
     }
 
@@ -216,11 +224,6 @@ impl<T: Transport> Output<T> {
             _ = self.stop.changed() => {}
         }
     }
-}
-
-/// A connection for one look: short, so that nothing of ours keeps the write-ahead log from being cut.
-fn open(store: &Path) -> Result<Reader, StoreError> {
-    Reader::open(store)
 }
 
 #[cfg(test)]

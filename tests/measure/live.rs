@@ -56,7 +56,9 @@ impl Lines {
         }
         let (before, after) = &self.lines[self.next % self.lines.len()];
         self.next += 1;
-        [before.as_slice(), self.stamp.as_bytes(), after].into_iter().for_each(|part| to.extend_from_slice(part));
+        [before.as_slice(), self.stamp.as_bytes(), after]
+            .into_iter()
+            .for_each(|part| to.extend_from_slice(part));
     }
 }
 
@@ -167,7 +169,9 @@ fn live() {
     row("idle", &process, &before);
 
     let mut delays = Vec::new();
-    for (what, buffer) in [("10,000 lines/s, `buffer=64k flush=1s`", 64 << 10), ("10,000 lines/s, unbuffered", 0)] {
+    for (what, buffer) in
+        [("10,000 lines/s, `buffer=64k flush=1s`", 64 << 10), ("10,000 lines/s, unbuffered", 0)]
+    {
         let writer = Writer::start(site.log(), buffer);
         // Windows of both kinds are closed and sent by then.
         thread::sleep(Duration::from_secs(5));

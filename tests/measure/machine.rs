@@ -34,7 +34,10 @@ impl Usage {
             // A thread may end between two looks.
             let used = fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
             processor += Duration::from_nanos(number(used.split(' ').next().unwrap_or_default()));
-            waits += value(&fs::read_to_string(thread.join("status")).unwrap_or_default(), "voluntary_ctxt_switches:");
+            waits += value(
+                &fs::read_to_string(thread.join("status")).unwrap_or_default(),
+                "voluntary_ctxt_switches:",
+            );
         }
         let io = fs::read_to_string(format!("/proc/{process}/io")).unwrap_or_default();
         Self { at: Instant::now(), processor, waits, written: value(&io, "write_bytes:") }
