@@ -2,6 +2,8 @@
 //! closes may allocate for each of its series, and so may a name that is new and a request that is kept as an event for
 //! themselves; a line may not.
 
+#[path = "support/shapes.rs"]
+mod shapes;
 #[path = "../examples/generate/traffic.rs"]
 mod traffic;
 
@@ -10,145 +12,30 @@ use rgwlens::{
     access_log::{ClassifierSettings, LogFormat},
     follow::Lines,
     pipeline::Counter,
-    point::TimestampMs,
     stats::{Admission, EventSettings, Settings, WindowSettings, Windows},
 };
+use shapes::{Change, Line, START_MS, Write, damaged, escaped, invented};
 use traffic::Traffic;
 
 /// Lines in a second.
-const RATE: usize = 2_000;
+const RATE: u64 = 2_000;
 
 /// How much is counted at once.
-const BLOCK: usize = 500;
+const BLOCK: u64 = 500;
 
 /// Seconds. Both kinds of windows are as long, so that there is a while in which none opens or closes.
-const WINDOW: usize = 16;
+const WINDOW: u64 = 16;
 
 /// Seconds a window waits for late lines. A window of late lines is open for as long: half a window's.
-const LATENESS: usize = WINDOW / 2;
+const LATENESS: u64 = WINDOW / 2;
 
 /// Windows before the one that is looked at.
-const WARM: usize = 2;
-
-/// The beginning of the log: 12 August 2025.
-const START_MS: TimestampMs = 1_754_956_800_000;
-
-/// A request as [`Traffic`] has it.
-struct Line {
-    second: usize,
-    number: usize,
-    remote_addr: String,
-    request: String,
-    status: String,
-    request_length: String,
-    body_bytes_sent: String,
-    user_agent: String,
-    request_time: String,
-}
-
-/// How a request is written.
-type Write = fn(&Line) -> String;
+const WARM: u64 = 2;
 
 /// One in ten is of two windows ago.
-fn late(write: Write, mut line: Line) -> String {
-    line.second =
-        if line.number.is_multiple_of(10) { line.second.saturating_sub(2 * WINDOW) } else { line.second };
-    write(&line)
-}
-
-/// What nginx escapes, in every place where a client can have it.
-fn escaped(write: Write, mut line: Line) -> String {
-    line.request = line.request.replacen(" HTTP", "%2Fdoc\\x22s\\xC3\\xA9 HTTP", 1);
-    line.user_agent.push_str(" (\\x22quoted\\x22)");
-    write(&line)
-}
-
-/// Two in three are not of the format: cut short, or something else.
-fn damaged(write: Write, line: Line) -> String {
-    match line.number % 3 {
-        0 => write(&line),
-        1 => write(&line)[..60].to_owned() + "\n",
-        _ => "GET / HTTP/1.1\n".to_owned(),
-    }
-}
-
-/// Every line is about a bucket that nobody has.
-fn invented(write: Write, mut line: Line) -> String {
-    (line.status, line.body_bytes_sent) = ("404".into(), "250".into());
-    line.request = format!("GET /invented-{:09}/key HTTP/1.1", line.number);
-    write(&line)
-}
-
-impl Line {
-    fn next(traffic: &mut Traffic, number: usize) -> Self {
-        let line = std::str::from_utf8(traffic.line()).expect("ASCII");
-        let quoted: Vec<&str> = line.split('"').collect();
-        let numbers: Vec<&str> = quoted[2].split_whitespace().collect();
-        Self {
-            second: number / RATE,
-            number,
-            remote_addr: quoted[0].split(' ').next().expect("an address").to_owned(),
-            request: quoted[1].to_owned(),
-            status: numbers[0].to_owned(),
-            request_length: numbers[1].to_owned(),
-            body_bytes_sent: numbers[2].to_owned(),
-            user_agent: quoted[5].to_owned(),
-            request_time: quoted[9].to_owned(),
-        }
-    }
-
-    fn time_local(&self) -> String {
-        format!("12/Aug/2025:00:{:02}:{:02} +0000", self.second / 60, self.second % 60)
-    }
-
-    fn main(&self) -> String {
-        let Self {
-            remote_addr,
-            request,
-            status,
-            request_length,
-            body_bytes_sent,
-            user_agent,
-            request_time,
-            ..
-        } = self;
-        let time = self.time_local();
-        format!(
-            "{remote_addr} - - [{time}] \"{request}\" {status} {request_length} {body_bytes_sent} \"-\" \
-             \"{user_agent}\" \"-\" \"{request_time}\"\n"
-        )
-    }
-
-    fn combined(&self) -> String {
-        let Self { remote_addr, request, status, body_bytes_sent, user_agent, .. } = self;
-        let time = self.time_local();
-        format!(
-            "{remote_addr} - - [{time}] \"{request}\" {status} {body_bytes_sent} \"-\" \"{user_agent}\"\n"
-        )
-    }
-
-    fn rgwlens(&self) -> String {
-        let Self {
-            remote_addr,
-            request,
-            status,
-            request_length,
-            body_bytes_sent,
-            user_agent,
-            request_time,
-            ..
-        } = self;
-        let seconds = START_MS as usize / 1000 + self.second;
-        let (minute, second) = (self.second / 60, self.second % 60);
-        let upstream = 8080 + self.number % 3;
-        format!(
-            "{seconds}.{:03} 2025-08-12T00:{minute:02}:{second:02}+00:00 {remote_addr} {status} {request_time} \
-             {request_length} {body_bytes_sent} {body_bytes_sent} \"127.0.0.1:{upstream}\" \"{status}\" \"0.001\" \
-             \"{request_time}\" \"tx0\" \"-\" \"{request_length}\" \"s3.example.com\" \"{request}\" \"-\" \"-\" \
-             \"{user_agent}\" \"-\"\n",
-            self.number % RATE / 2,
-        )
-    }
+fn late(line: &mut Line) {
+    line.ms =
+        if line.number.is_multiple_of(10) { line.ms.saturating_sub(2 * WINDOW * 1000) } else { line.ms };
 }
 
 /// A log of one kind, and how it is counted.
@@ -156,18 +43,12 @@ impl Line {
 struct Log {
     format: &'static str,
     write: Write,
-    change: fn(Write, Line) -> String,
+    change: Change,
     followed: bool,
     events: bool,
 }
 
-const MAIN: Log = Log {
-    format: "main",
-    write: Line::main,
-    change: |write, line| write(&line),
-    followed: false,
-    events: false,
-};
+const MAIN: Log = Log { format: "main", write: Line::main, change: |_| (), followed: false, events: false };
 const COMBINED: Log = Log { format: "combined", write: Line::combined, ..MAIN };
 const RGWLENS: Log = Log { format: "rgwlens", write: Line::rgwlens, ..MAIN };
 
@@ -209,7 +90,9 @@ impl Log {
             block.clear();
             let second = number / RATE;
             for number in number..number + BLOCK {
-                block.push_str(&(self.change)(self.write, Line::next(&mut traffic, number)));
+                let mut line = Line::next(&mut traffic, number, number * 1000 / RATE);
+                (self.change)(&mut line);
+                block.push_str(&(self.write)(&line));
             }
             number += BLOCK;
             let now_ms = self.followed.then_some(START_MS + second as i64 * 1000);
@@ -222,11 +105,11 @@ impl Log {
             if stretch.contains(&second) {
                 assert!(closed.is_empty(), "nothing closes now");
                 all.times += allocated.count_total;
-                all.lines += BLOCK as u64;
+                all.lines += BLOCK;
             }
         }
         let totals = counter.windows.totals();
-        assert_eq!((totals.lines, totals.conserved()), (number as u64, true));
+        assert_eq!((totals.lines, totals.conserved()), (number, true));
         all
     }
 
@@ -239,7 +122,7 @@ impl Log {
 #[test]
 fn an_allocation_is_noticed() {
     let all = MAIN.allocated(|| drop(std::hint::black_box(Box::new(1))));
-    assert_eq!(all.times, all.lines / BLOCK as u64);
+    assert_eq!(all.times, all.lines / BLOCK);
 }
 
 #[test]
