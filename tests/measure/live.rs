@@ -147,7 +147,7 @@ fn site(influx: &InfluxDb) -> Site {
 #[test]
 #[ignore = "takes minutes: scripts/measure live"]
 fn live() {
-    let time = Duration::from_secs(setting("SECONDS", 90));
+    let time = Duration::from_secs(setting("MEASURE_SECONDS", 90));
     let influx = InfluxDb::start();
     let site = site(&influx);
     let process = daemon(&site);
@@ -191,7 +191,7 @@ fn live() {
     // Away for a while.
     let lines_before = site.committed();
     assert_eq!(process.end("TERM"), Some(0), "{}", site.said());
-    let (mut lines, mut bytes, backlog) = (Lines::new(), Vec::new(), setting("BACKLOG", 2_000_000));
+    let (mut lines, mut bytes, backlog) = (Lines::new(), Vec::new(), setting("MEASURE_BACKLOG", 2_000_000));
     let mut log = File::options().append(true).open(site.log()).expect("the log");
     for _ in 0..backlog {
         lines.add(now_ms(), &mut bytes);

@@ -1,9 +1,15 @@
-//! What following costs: `scripts/measure` runs each of these by its name. They print tables of Markdown, and assert nothing
-//! about a speed.
+//! What it costs, alive and in bulk: `scripts/measure` runs each of these by its name. They print tables of Markdown, and
+//! assert nothing about a speed.
 #![cfg(feature = "cli")]
 
+mod growth;
 mod live;
 mod machine;
+mod memory;
+mod replay;
+#[path = "../support/shapes.rs"]
+mod shapes;
+mod start;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../../examples/generate/traffic.rs"]

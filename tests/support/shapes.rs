@@ -1,5 +1,4 @@
 //! The requests of `traffic` in all formats, as they come or as lines that are hard work.
-
 use crate::traffic::Traffic;
 
 /// The beginning of the log: 12 August 2025.
@@ -11,13 +10,13 @@ pub(crate) struct Line {
     pub(crate) number: u64,
     /// Since the beginning of the log.
     pub(crate) ms: u64,
-    remote_addr: String,
-    request: String,
-    status: String,
-    request_length: String,
-    body_bytes_sent: String,
-    user_agent: String,
-    request_time: String,
+    pub(crate) remote_addr: String,
+    pub(crate) request: String,
+    pub(crate) status: String,
+    pub(crate) request_length: String,
+    pub(crate) body_bytes_sent: String,
+    pub(crate) user_agent: String,
+    pub(crate) request_time: String,
     /// Written instead.
     damaged: Option<&'static str>,
 }
