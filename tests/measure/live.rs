@@ -193,8 +193,10 @@ fn live() {
     assert_eq!(process.end("TERM"), Some(0), "{}", site.said());
     let (mut lines, mut bytes, backlog) = (Lines::new(), Vec::new(), setting("MEASURE_BACKLOG", 2_000_000));
     let mut log = File::options().append(true).open(site.log()).expect("the log");
-    for _ in 0..backlog {
-        lines.add(now_ms(), &mut bytes);
+    let begin_ms = now_ms();
+    for number in 0..backlog {
+        // As they would have come, had it been away for a while. (A time to come is a time like any other.)
+        lines.add(begin_ms + number as i64 * 1000 / RATE as i64, &mut bytes);
         if bytes.len() > 1 << 20 {
             log.write_all(&bytes).expect("write");
             bytes.clear();
