@@ -4,14 +4,14 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::machine::{Usage, peak_mib, program};
 use crate::support::influx::InfluxDb;
 use crate::support::process::Process;
-use crate::support::site::Site;
+use crate::support::site::{Site, count_lines};
 use crate::support::traffic::now_ms;
 use crate::support::wait_for;
 use crate::traffic::Traffic;
@@ -65,15 +65,14 @@ impl Lines {
 /// nginx: [`RATE`] lines a second, each when it happens.
 struct Writer {
     stop: Arc<AtomicBool>,
-    written: Arc<AtomicU64>,
     thread: JoinHandle<()>,
 }
 
 impl Writer {
     /// Writes whenever so many bytes have come together (`buffer=`; 0: each line at once), and once a second (`flush=1s`).
     fn start(log: PathBuf, buffer: usize) -> Self {
-        let (stop, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (stopped, count) = (Arc::clone(&stop), Arc::clone(&written));
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || {
             let mut file = File::options().append(true).open(log).expect("the log");
             let (mut lines, mut bytes) = (Lines::new(), Vec::new());
@@ -94,19 +93,16 @@ impl Writer {
                     bytes.clear();
                     flushed = Instant::now();
                 }
-                count.store(number, Ordering::Relaxed);
                 thread::sleep(Duration::from_micros(200));
             }
             file.write_all(&bytes).expect("write");
-            count.store(number, Ordering::Relaxed);
         });
-        Self { stop, written, thread }
+        Self { stop, thread }
     }
 
-    fn stop(self) -> u64 {
+    fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().expect("the writer failed");
-        self.written.load(Ordering::Relaxed)
     }
 }
 
@@ -144,58 +140,52 @@ fn site(influx: &InfluxDb) -> Site {
     site
 }
 
+/// What the daemon uses while something happens.
+fn row(what: &str, process: &Process, meanwhile: impl FnOnce()) {
+    let before = Usage::of(process.id());
+    meanwhile();
+    let rates = Usage::of(process.id()).since(&before);
+    let (peak, kilobytes) = (peak_mib(process.id()), rates.written / 1000.0);
+    say(&format!("| {what} | {:.2} | {:.0} | {kilobytes:.0} | {peak:.0} |", rates.processor, rates.waits));
+}
+
 #[test]
 #[ignore = "takes minutes: scripts/measure live"]
 fn live() {
-    let time = Duration::from_secs(setting("MEASURE_SECONDS", 90));
+    let time = Duration::from_secs(setting("MEASURE_SECONDS", 60));
     let influx = InfluxDb::start();
     let site = site(&influx);
     let process = daemon(&site);
-    say(
-        "| what | processor, % of one | waits a second | written, kB/s | peak memory, MiB |\n|--|--:|--:|--:|--:|",
-    );
-    let row = |what: &str, process: &Process, before: &Usage| {
-        let rates = Usage::of(process.id()).since(before);
-        say(&format!(
-            "| {what} | {:.2} | {:.0} | {:.0} | {:.1} |",
-            rates.processor,
-            rates.waits,
-            rates.written / 1000.0,
-            peak_mib(process.id())
-        ));
-    };
-    let before = Usage::of(process.id());
-    thread::sleep(time / 3);
-    row("idle", &process, &before);
-
+    say("| what | processor, % of one | waits a second | written, kB/s | peak memory, MiB |");
+    say("|--|--:|--:|--:|--:|");
+    row("idle", &process, || thread::sleep(time));
     let mut delays = Vec::new();
-    for (what, buffer) in
-        [("10,000 lines/s, `buffer=64k flush=1s`", 64 << 10), ("10,000 lines/s, unbuffered", 0)]
-    {
+    for (what, buffer) in [("`buffer=64k flush=1s`", 64 << 10), ("unbuffered", 0)] {
         let writer = Writer::start(site.log(), buffer);
-        // Windows of both kinds are closed and sent by then.
+        // By then windows are open, as they always are.
         thread::sleep(Duration::from_secs(5));
-        let before = Usage::of(process.id());
-        delays.extend(readable(&influx, time));
-        row(what, &process, &before);
+        row(&format!("10,000 lines/s, {what}"), &process, || delays.extend(readable(&influx, time)));
         writer.stop();
     }
     delays.sort_unstable();
-    let (median, last) = (delays.get(delays.len() / 2), delays.last());
+    let (median, last) = (delays[delays.len() / 2], delays[delays.len() - 1]);
     say(&format!(
-        "\nA window could be read in InfluxDB {median:?} ms (median) and {last:?} ms (at most) after its end and the \
-         lateness, of {}.\n",
+        "\nOf {} windows, each could be read in InfluxDB {last} ms after its end and the lateness (15 s) at most, {median} \
+         in the median.\n",
         delays.len()
     ));
-
-    // Away for a while.
-    let lines_before = site.committed();
     assert_eq!(process.end("TERM"), Some(0), "{}", site.said());
-    let (mut lines, mut bytes, backlog) = (Lines::new(), Vec::new(), setting("MEASURE_BACKLOG", 2_000_000));
+    catch_up(&site, setting("MEASURE_BACKLOG", 2_000_000));
+}
+
+/// How fast it reads what was written while it was away.
+fn catch_up(site: &Site, backlog: u64) {
+    let before = site.committed();
+    let (mut lines, mut bytes) = (Lines::new(), Vec::new());
     let mut log = File::options().append(true).open(site.log()).expect("the log");
     let begin_ms = now_ms();
     for number in 0..backlog {
-        // As they would have come, had it been away for a while. (A time to come is a time like any other.)
+        // As they would have come. (A time to come, within reason, is a time like any other.)
         lines.add(begin_ms + number as i64 * 1000 / RATE as i64, &mut bytes);
         if bytes.len() > 1 << 20 {
             log.write_all(&bytes).expect("write");
@@ -203,16 +193,14 @@ fn live() {
         }
     }
     log.write_all(&bytes).expect("write");
-    drop(log);
-    let lines = crate::support::site::count_lines(&[&site.log()]);
+    let lines = count_lines(&[&site.log()]);
     let begin = Instant::now();
-    let process = daemon(&site);
+    let process = daemon(site);
     wait_for("it has caught up", || (site.committed() >= lines).then_some(()));
-    let took = begin.elapsed().as_secs_f64();
-    let behind = lines - lines_before;
+    let (took, behind) = (begin.elapsed().as_secs_f64(), lines - before);
     say(&format!(
-        "It caught up with {behind} lines in {took:.1} s: {:.0} lines a second; its memory was {:.1} MiB at most.",
-        behind as f64 / took,
+        "It read {behind} lines that it was behind in {took:.1} s, {:.1} million a second, with {:.0} MiB at most.",
+        behind as f64 / took / 1e6,
         peak_mib(process.id())
     ));
     assert_eq!(process.end("TERM"), Some(0), "{}", site.said());
