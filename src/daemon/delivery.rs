@@ -24,8 +24,11 @@ use crate::{
     store::{Acknowledgement, Reader, StoreError},
 };
 
-/// Parts read at a time.
+/// Parts sent at a time, at most.
 const PARTS: usize = 64;
+
+/// Parts read at once: those of a busy gateway are a request's worth by twos and threes, and megabytes in memory.
+const AT_ONCE: usize = 4;
 
 /// Refused points of a batch that are told of one by one.
 const SAID: usize = 3;
@@ -189,12 +192,23 @@ impl<T: Transport> Output<T> {
             None => Reader::open(&self.store)?,
         };
         let mut batch = Batch::new(&self.target, &self.event_fields, now_ms());
-        let mut seq = self.seq;
-        for part in reader.parts_after(seq, PARTS)? {
-            batch.add(&part);
-            seq = part.seq;
-            if batch.is_full() {
+        let (mut seq, mut read) = (self.seq, 0);
+        while read < PARTS && !batch.is_full() {
+            let parts = match reader.parts_after(seq, AT_ONCE) {
+                // What comes before it goes first.
+                Err(StoreError::DamagedPart { .. }) if seq != self.seq => break,
+                parts => parts?,
+            };
+            if parts.is_empty() {
                 break;
+            }
+            read += parts.len();
+            for part in parts {
+                batch.add(&part);
+                seq = part.seq;
+                if batch.is_full() {
+                    break;
+                }
             }
         }
         self.reader = Some(reader);
