@@ -193,6 +193,8 @@ fn catch_up(site: &Site, backlog: u64) {
         }
     }
     log.write_all(&bytes).expect("write");
+    // Else it would wait for the disk to take hundreds of megabytes at once.
+    log.sync_all().expect("sync");
     let lines = count_lines(&[&site.log()]);
     let begin = Instant::now();
     let process = daemon(site);
