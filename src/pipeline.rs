@@ -1,5 +1,6 @@
 //! The loop that `run` and `replay` share: the same lines give the same parts, wherever they come from and go to.
 
+mod digest;
 mod input;
 mod parallel;
 
@@ -10,10 +11,10 @@ pub use parallel::run_parallel;
 
 use crate::{
     access_log::{
-        Asked, Classifier, ClassifierSettings, InputFormat, LineParser, LogFormat, Record, Reject, unescape,
+        Asked, Classified, Classifier, ClassifierSettings, InputFormat, LineParser, LogFormat, Record,
+        Reject, unescape,
     },
     follow::{Lines, Next, Source, SourceError},
-    point::TimestampMs,
     stats::{Part, Request, SlowSettings, Windows},
 };
 
@@ -86,7 +87,27 @@ impl Counter {
 
     /// Counts lines, each as a request or as a reject; those of RGW's own logs as however many they hold.
     pub fn count(&mut self, lines: Lines<'_>) {
-        count(&mut self.reader, lines, &self.slow, &mut self.windows);
+        let (windows, slow) = (&mut self.windows, &self.slow);
+        // Asked once for many lines: nginx's pay nothing for the others.
+        match &mut self.reader {
+            InputReader::Nginx(reader) => {
+                reader.read_lines(lines.bytes, slow, |line, request| match request {
+                    Ok(request) => windows.record(request, line, lines.now_ms),
+                    // Bad input is data: counted, never fatal.
+                    Err(reject) => windows.reject(reject.reason),
+                });
+            }
+            InputReader::Gateway(reader) => {
+                for line in lines.iter() {
+                    // All of a line, before anybody can ask for the position: it is counted whole or not at all.
+                    reader.read(line, slow, |bytes, unit| match unit {
+                        Unit::Request(request, _) => windows.record(request, bytes, lines.now_ms),
+                        Unit::Rejected(reject) => windows.reject(reject.reason),
+                        Unit::Skipped => windows.skip(),
+                    });
+                }
+            }
+        }
     }
 
     /// Hands over what closed.
@@ -103,52 +124,6 @@ impl Counter {
     fn end<S, K: Sink<S>>(&mut self, sink: &mut K) -> Result<(), PipelineError<K::Error>> {
         let parts = self.windows.close_all();
         sink.end(parts, &mut self.windows).map_err(PipelineError::Sink)
-    }
-}
-
-/// What lines are counted in.
-trait Count {
-    fn record(&mut self, request: &Request<'_>, line: &[u8], now_ms: Option<TimestampMs>);
-    fn reject(&mut self, reason: &'static str);
-    fn skip(&mut self);
-}
-
-impl Count for Windows {
-    #[inline]
-    fn record(&mut self, request: &Request<'_>, line: &[u8], now_ms: Option<TimestampMs>) {
-        Self::record(self, request, line, now_ms);
-    }
-
-    fn reject(&mut self, reason: &'static str) {
-        Self::reject(self, reason);
-    }
-
-    fn skip(&mut self) {
-        Self::skip(self);
-    }
-}
-
-#[inline]
-fn count(reader: &mut InputReader, lines: Lines<'_>, slow: &SlowSettings, to: &mut impl Count) {
-    // Asked once for many lines: nginx's pay nothing for the others.
-    match reader {
-        InputReader::Nginx(reader) => {
-            reader.read_lines(lines.bytes, slow, |line, request| match request {
-                Ok(request) => to.record(request, line, lines.now_ms),
-                // Bad input is data: counted, never fatal.
-                Err(reject) => to.reject(reject.reason),
-            });
-        }
-        InputReader::Gateway(reader) => {
-            for line in lines.iter() {
-                // All of a line, before anybody can ask for the position: it is counted whole or not at all.
-                reader.read(line, slow, |bytes, unit| match unit {
-                    Unit::Request(request, _) => to.record(request, bytes, lines.now_ms),
-                    Unit::Rejected(reject) => to.reject(reject.reason),
-                    Unit::Skipped => to.skip(),
-                });
-            }
-        }
     }
 }
 
@@ -196,25 +171,46 @@ impl RequestReader {
 #[derive(Debug)]
 struct Measurer {
     classifier: Classifier,
+    buffers: Buffers,
+    label: Vec<u8>,
+}
+
+/// What decoding needs.
+#[derive(Debug, Default)]
+struct Buffers {
     method: Vec<u8>,
     uri: Vec<u8>,
     host: Vec<u8>,
     destination: Vec<u8>,
     names: Vec<u8>,
-    label: Vec<u8>,
+}
+
+impl Buffers {
+    /// What a request is that is not plain.
+    #[inline(never)]
+    fn classify<'a>(&'a mut self, classifier: &Classifier, record: &Record<'a>) -> Classified<'a> {
+        let (escape, destination) = (record.escape, &mut self.destination);
+        let asked = Asked {
+            method: unescape(record.method, escape, &mut self.method),
+            uri: unescape(record.uri, escape, &mut self.uri),
+            host: record.host.map(|host| unescape(host, escape, &mut self.host)),
+            host_as_sent: record.host_as_sent,
+            status: record.status,
+            remote_addr: record.remote_addr,
+            user_agent: record.user_agent,
+            time_ms: record.time_ms,
+            has_copy_source: record.has_copy_source,
+            has_copy_from: record.has_copy_from,
+            destination: record.destination.map(|to| unescape(to, escape, destination)),
+            is_form: record.content_type.is_some_and(is_form),
+        };
+        classifier.classify(&asked, &mut self.names)
+    }
 }
 
 impl Measurer {
     fn new(classifier: ClassifierSettings) -> Self {
-        Self {
-            classifier: Classifier::new(classifier),
-            method: Vec::new(),
-            uri: Vec::new(),
-            host: Vec::new(),
-            destination: Vec::new(),
-            names: Vec::new(),
-            label: Vec::new(),
-        }
+        Self { classifier: Classifier::new(classifier), buffers: Buffers::default(), label: Vec::new() }
     }
 
     #[inline]
@@ -224,21 +220,11 @@ impl Measurer {
         slow: &SlowSettings,
         each: impl FnOnce(&Request<'_>) -> T,
     ) -> T {
-        let asked = Asked {
-            method: unescape(record.method, record.escape, &mut self.method),
-            uri: unescape(record.uri, record.escape, &mut self.uri),
-            host: record.host.map(|host| unescape(host, record.escape, &mut self.host)),
-            host_as_sent: record.host_as_sent,
-            status: record.status,
-            remote_addr: record.remote_addr,
-            user_agent: record.user_agent,
-            time_ms: record.time_ms,
-            has_copy_source: record.has_copy_source,
-            has_copy_from: record.has_copy_from,
-            destination: record.destination.map(|to| unescape(to, record.escape, &mut self.destination)),
-            is_form: record.content_type.is_some_and(is_form),
+        let plain = if record.escape.is_none() { self.classifier.classify_plainly(record) } else { None };
+        let what = match plain {
+            Some(what) => what,
+            None => self.buffers.classify(&self.classifier, record),
         };
-        let what = self.classifier.classify(&asked, &mut self.names);
         each(&Request::new(record, &what, slow, &mut self.label))
     }
 }

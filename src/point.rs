@@ -10,16 +10,75 @@ pub trait PointWriter {
     fn begin(&mut self, measurement: &str);
     /// A tag: indexed, bounded in its values.
     fn tag(&mut self, key: &str, value: &str);
+    /// A tag of which both are words of our own: lower case letters, digits, `_` and `-`.
+    fn known_tag(&mut self, key: &'static str, value: &'static str) {
+        self.tag(key, value);
+    }
     /// An additive field. Integers stay integers from the first version on: a field's type can never change.
     fn integer(&mut self, key: &str, value: u64);
     /// A field that is a measurement of something, and may be averaged but not added.
     fn float(&mut self, key: &str, value: f64);
+    /// [`integer`](Self::integer) under a name that is written again and again.
+    fn known_integer(&mut self, name: &FieldName, value: u64) {
+        self.integer(name.as_str(), value);
+    }
+    /// [`float`](Self::float) under a name that is written again and again.
+    fn known_float(&mut self, name: &FieldName, value: f64) {
+        self.float(name.as_str(), value);
+    }
     /// A truth.
     fn boolean(&mut self, key: &str, value: bool);
     /// Text. Writers for outputs that have no text fields drop it.
     fn text(&mut self, key: &str, value: &str);
     /// Ends the point at this time.
     fn end(&mut self, time: TimestampNs);
+}
+
+/// The name of a field that is written again and again: as plain as names are, which was looked at when compiling, and
+/// ready to be copied as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldName {
+    text: &'static str,
+    /// `,name=`, and bytes that mean nothing.
+    rendered: [u8; Self::COPIED],
+}
+
+impl FieldName {
+    /// How many bytes of [`rendered`](Self::rendered) there are: a copy of a fixed length is no call. More than the longest
+    /// name has, so that a number finds room behind it.
+    pub const COPIED: usize = Self::LONGEST + 2 + 10;
+
+    /// Longest name, bytes.
+    const LONGEST: usize = 20;
+
+    /// A name of lower case letters, digits and `_`, so that no output has to escape anything of it.
+    ///
+    /// # Panics
+    /// If it holds anything else, or more than 20 bytes: where it is a constant, when compiling.
+    pub const fn new(text: &'static str) -> Self {
+        let name = text.as_bytes();
+        assert!(!name.is_empty() && name.len() <= Self::LONGEST);
+        let mut rendered = [b'='; Self::COPIED];
+        rendered[0] = b',';
+        let mut at = 0;
+        while at < name.len() {
+            assert!(matches!(name[at], b'a'..=b'z' | b'0'..=b'9' | b'_'));
+            rendered[at + 1] = name[at];
+            at += 1;
+        }
+        Self { text, rendered }
+    }
+
+    /// The name.
+    pub const fn as_str(&self) -> &'static str {
+        self.text
+    }
+
+    /// `,name=`, and bytes that mean nothing after these.
+    #[inline]
+    pub const fn rendered(&self) -> (&[u8; Self::COPIED], usize) {
+        (&self.rendered, self.text.len() + 2)
+    }
 }
 
 /// Nanoseconds since 1970-01-01T00:00:00Z.

@@ -89,10 +89,13 @@ impl LineParser {
         while start < block.len() {
             let mut record = Record::default();
             let plain = self.plain.as_ref();
-            let read = plain.and_then(|plan| plan.read(block, start, left, &mut record, &mut self.clock));
-            let newline = if let Some((newline, used)) = read {
+            let read = plain.and_then(|plan| {
+                let newline = plan.read(block, start, left, &mut record, &mut self.clock)?;
+                left = &left[plan.marks()..];
+                Some(newline)
+            });
+            let newline = if let Some(newline) = read {
                 each(&block[start..newline], Ok(&record));
-                left = &left[used..];
                 newline
             } else {
                 let newline = memchr(b'\n', &block[start..]).map_or(block.len(), |length| start + length);
@@ -108,6 +111,7 @@ impl LineParser {
 
     /// Parses one line, without its newline. The line has to match the format from its first byte to its last; what its
     /// request says can be anything.
+    #[inline(never)]
     pub fn parse<'a>(&mut self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
         if line.is_empty() {
             return Err(Reject { reason: EMPTY, column: 1 });
@@ -237,8 +241,7 @@ fn assign<'a>(field: Field, input: &'a [u8], record: &mut Record<'a>, clock: &mu
         Field::TimeIso8601 => return set(&mut record.time_ms, clock.time_iso8601(input)),
         Field::TimeLocal => return set(&mut record.time_ms, clock.time_local(input)),
         Field::Request => {
-            record.request = present(input).unwrap_or_default();
-            (record.method, record.uri) = request::split(record.request).unwrap_or_default();
+            request::split(present(input).unwrap_or_default(), record);
         }
         Field::Method => record.method = present(input).unwrap_or_default(),
         Field::Uri => record.uri = present(input).unwrap_or_default(),

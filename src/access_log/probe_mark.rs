@@ -76,10 +76,16 @@ impl<'a> ProbeMark<'a> {
         agent
     }
 
+    /// Whether a user agent begins as a probe's does.
+    #[inline]
+    pub fn is_likely(agent: &[u8]) -> bool {
+        agent.starts_with(PREFIX)
+    }
+
     /// Takes a user agent apart; `None` if it is not a probe's. Says nothing about whether it is genuine.
     #[inline]
     pub fn parse(agent: &'a [u8]) -> Option<Self> {
-        if agent.starts_with(PREFIX) { Self::parse_rest(agent) } else { None }
+        if Self::is_likely(agent) { Self::parse_rest(agent) } else { None }
     }
 
     #[cold]

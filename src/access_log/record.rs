@@ -21,6 +21,8 @@ pub struct Record<'a> {
     pub method: &'a [u8],
     /// The request target, query included: second word of `$request`, or `$request_uri`. Its query is a secret.
     pub uri: &'a [u8],
+    /// How many bytes of [`uri`](Self::uri) stand before its first `?` or `%`, where that was seen on the way.
+    pub plain_uri: Option<usize>,
     /// `$status`; 0 where nginx wrote `000` (it closed the connection without an answer), 9 for HTTP/0.9 (`009`).
     pub status: u16,
     /// `$request_length`, bytes: request line, headers and body.

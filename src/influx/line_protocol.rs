@@ -13,7 +13,9 @@
 mod decimal;
 mod escape;
 
-use crate::point::{PointWriter, Tags, TimestampNs};
+use std::cmp::Ordering;
+
+use crate::point::{FieldName, PointWriter, Tags, TimestampNs};
 
 /// Longest tag value, and longest name, in bytes before escaping; the rest is cut off. A series key (measurement and
 /// all tags) may have 64 KiB; S3 allows a bucket 63 characters, and an object 1,024 bytes.
@@ -71,7 +73,11 @@ pub struct Encoder {
     /// Where the point that is being written starts in `out`.
     start: usize,
     stage: Stage,
+    /// Where the comma of the first field is that has to be a blank.
+    first_comma: Option<usize>,
     tags: TagScratch,
+    /// The time of the last point, and how its line ended.
+    time: (Option<TimestampNs>, Vec<u8>),
 }
 
 /// A tag value or name as the server has it: what a query must ask for.
@@ -95,16 +101,37 @@ enum Stage {
 /// A constant tag: its name to sort by, and `,key=value` ready to be copied.
 #[derive(Debug)]
 struct Constant {
+    head: u64,
     key: Vec<u8>,
     rendered: Vec<u8>,
+}
+
+/// The first eight bytes of a key as a number that sorts as they do: nearly always they decide.
+#[inline]
+fn head(key: &[u8]) -> u64 {
+    match key.first_chunk() {
+        Some(first) => u64::from_be_bytes(*first),
+        None => key.iter().enumerate().fold(0, |head, (at, byte)| head | u64::from(*byte) << (56 - 8 * at)),
+    }
 }
 
 /// The tags of the current point as they came: names in one buffer, places in another, both reused.
 #[derive(Debug, Default)]
 struct TagScratch {
     bytes: Vec<u8>,
-    /// Sorted by key: start of the key, end of the key and start of the value, end of the value.
-    places: Vec<(usize, usize, usize)>,
+    /// Sorted by key.
+    places: Vec<TagPlace>,
+}
+
+/// Where a tag is in the buffer: start of the key, end of the key and start of the value, end of the value.
+#[derive(Clone, Copy, Debug)]
+struct TagPlace {
+    start: usize,
+    middle: usize,
+    end: usize,
+    head: u64,
+    /// Nothing of it has to be escaped.
+    is_plain: bool,
 }
 
 impl TagScratch {
@@ -113,30 +140,59 @@ impl TagScratch {
         self.places.clear();
     }
 
-    /// Insertion sort: there are a handful of tags, and mostly they come sorted.
+    fn key(&self, place: TagPlace) -> &[u8] {
+        &self.bytes[place.start..place.middle]
+    }
+
     fn insert(&mut self, key: &str, value: &str) {
         let start = self.bytes.len();
-        escape::clean_name(&mut self.bytes, key);
+        let plain_key = escape::clean_name(&mut self.bytes, key);
         let middle = self.bytes.len();
-        escape::clean_name(&mut self.bytes, value);
-        let place = (start, middle, self.bytes.len());
+        let plain_value = escape::clean_name(&mut self.bytes, value);
+        self.place(start, middle, plain_key && plain_value);
+    }
+
+    /// The same of what needs no cleaning.
+    fn insert_plain(&mut self, key: &str, value: &str) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(key.as_bytes());
+        let middle = self.bytes.len();
+        self.bytes.extend_from_slice(value.as_bytes());
+        self.place(start, middle, true);
+    }
+
+    /// Insertion sort: there are a handful of tags, and mostly they come sorted.
+    fn place(&mut self, start: usize, middle: usize, is_plain: bool) {
+        let head = head(&self.bytes[start..middle]);
+        let place = TagPlace { start, middle, end: self.bytes.len(), head, is_plain };
         let mut at = self.places.len();
         while at > 0 {
-            let (other_start, other_middle, _) = self.places[at - 1];
-            match self.bytes[start..middle].cmp(&self.bytes[other_start..other_middle]) {
-                std::cmp::Ordering::Greater => break,
-                std::cmp::Ordering::Equal => {
+            let other = self.places[at - 1];
+            match head.cmp(&other.head).then_with(|| self.key(place).cmp(self.key(other))) {
+                Ordering::Greater => break,
+                Ordering::Equal => {
                     self.places[at - 1] = place;
                     return;
                 }
-                std::cmp::Ordering::Less => at -= 1,
+                Ordering::Less => at -= 1,
             }
         }
         self.places.insert(at, place);
     }
 
-    fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.places.iter().map(|&(start, middle, end)| (&self.bytes[start..middle], &self.bytes[middle..end]))
+    /// Appends `,key=value`.
+    fn write(&self, place: TagPlace, out: &mut Vec<u8>) {
+        let (key, value) = (self.key(place), &self.bytes[place.middle..place.end]);
+        out.push(b',');
+        if place.is_plain {
+            out.extend_from_slice(key);
+            out.push(b'=');
+            out.extend_from_slice(value);
+        } else {
+            escape::clean(out, key);
+            out.push(b'=');
+            escape::clean(out, value);
+        }
     }
 }
 
@@ -150,7 +206,9 @@ impl Encoder {
             constant: Vec::new(),
             start: 0,
             stage: Stage::None,
+            first_comma: None,
             tags: TagScratch::default(),
+            time: (None, Vec::new()),
         }
     }
 
@@ -161,10 +219,10 @@ impl Encoder {
             sorted.insert(key, value);
         }
         self.constant.clear();
-        for (key, value) in sorted.iter() {
-            let mut rendered = Vec::with_capacity(key.len() + value.len() + 2);
-            write_tag(&mut rendered, key, value);
-            self.constant.push(Constant { key: key.to_vec(), rendered });
+        for place in &sorted.places {
+            let mut rendered = Vec::new();
+            sorted.write(*place, &mut rendered);
+            self.constant.push(Constant { head: place.head, key: sorted.key(*place).to_vec(), rendered });
         }
     }
 
@@ -196,6 +254,21 @@ impl Encoder {
         self.points = 0;
     }
 
+    /// The end of all lines of this time.
+    fn render_time(&mut self, time: TimestampNs) {
+        let (of, rendered) = &mut self.time;
+        *of = Some(time);
+        rendered.clear();
+        rendered.push(b' ');
+        let time = match self.dialect.precision {
+            // The two smallest and the largest are not valid timestamps in InfluxDB.
+            Precision::Nanoseconds => time.clamp(i64::MIN + 2, i64::MAX - 1),
+            Precision::Milliseconds => time.div_euclid(1_000_000),
+        };
+        decimal::signed(rendered, time);
+        rendered.push(b'\n');
+    }
+
     /// Forgets the point that is being written.
     fn abandon(&mut self) {
         if self.stage != Stage::None {
@@ -212,11 +285,7 @@ impl Encoder {
         }
         match self.stage {
             Stage::None => return false,
-            Stage::Tags => {
-                self.write_tags();
-                self.out.push(b' ');
-                self.stage = Stage::Fields;
-            }
+            Stage::Tags => self.begin_fields(),
             Stage::Fields => self.out.push(b','),
         }
         escape::name(&mut self.out, key);
@@ -224,16 +293,72 @@ impl Encoder {
         true
     }
 
+    /// Writes a field under a name of which nothing has to be escaped: at most eight digits, and what follows them.
+    #[inline]
+    fn known_digits(&mut self, name: &FieldName, (digits, length): ([u8; 8], usize), after: [u8; 2]) {
+        let (rendered, start) = name.rendered();
+        let at = self.out.len();
+        // Room is asked for once, and what does not belong there is cut off in the end.
+        self.out.extend_from_slice(rendered);
+        let digits_at = at + start;
+        if let Some(place) = self.out.get_mut(digits_at..digits_at + 8) {
+            place.copy_from_slice(&digits);
+        }
+        let after_at = digits_at + length;
+        if let Some(place) = self.out.get_mut(after_at..after_at + 2) {
+            place.copy_from_slice(&after);
+        }
+        self.out.truncate(after_at + if after[1] == 0 { 1 } else { 2 });
+    }
+
+    /// Makes room for a field with such a name: true if it may be written. Its comma is the blank in front of all fields if
+    /// it is the first.
+    #[inline]
+    fn admits_fields(&mut self) -> bool {
+        if self.stage == Stage::Tags {
+            self.begin_fields();
+            self.out.pop();
+            self.first_comma = Some(self.out.len());
+        }
+        self.stage == Stage::Fields
+    }
+
+    /// The same with all in front of its value in place.
+    fn known_field(&mut self, name: &FieldName) -> bool {
+        let admits = self.admits_fields();
+        if admits {
+            let (rendered, length) = name.rendered();
+            self.out.extend_from_slice(&rendered[..length]);
+        }
+        admits
+    }
+
+    /// All in front of the first field, with the blank.
+    fn begin_fields(&mut self) {
+        self.write_tags();
+        self.out.push(b' ');
+        self.stage = Stage::Fields;
+    }
+
+    #[inline]
+    fn write_integer(&mut self, value: u64) {
+        // Unsigned fields (`u`) need InfluxDB 2: what does not fit is as large as can be said.
+        decimal::unsigned(&mut self.out, value.min(i64::MAX as u64));
+        self.out.push(b'i');
+    }
+
     /// Merges the constant tags with the point's own, both sorted.
     fn write_tags(&mut self) {
         let mut constant = self.constant.iter().peekable();
-        for (key, value) in self.tags.iter() {
-            while let Some(next) = constant.next_if(|next| next.key.as_slice() <= key) {
-                if next.key != key {
-                    self.out.extend_from_slice(&next.rendered);
-                }
+        for place in &self.tags.places {
+            let order = |next: &Constant| {
+                next.head.cmp(&place.head).then_with(|| next.key.as_slice().cmp(self.tags.key(*place)))
+            };
+            while let Some(next) = constant.next_if(|next| order(next) == Ordering::Less) {
+                self.out.extend_from_slice(&next.rendered);
             }
-            write_tag(&mut self.out, key, value);
+            constant.next_if(|next| order(next) == Ordering::Equal);
+            self.tags.write(*place, &mut self.out);
         }
         for rest in constant {
             self.out.extend_from_slice(&rest.rendered);
@@ -241,18 +366,11 @@ impl Encoder {
     }
 }
 
-/// `,key=value`, of names already clean.
-fn write_tag(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    out.push(b',');
-    escape::clean(out, key);
-    out.push(b'=');
-    escape::clean(out, value);
-}
-
 impl PointWriter for Encoder {
     fn begin(&mut self, measurement: &str) {
         self.abandon();
         self.start = self.out.len();
+        self.first_comma = None;
         self.tags.clear();
         if !measurement.is_empty() {
             escape::measurement(&mut self.out, measurement);
@@ -267,11 +385,33 @@ impl PointWriter for Encoder {
         }
     }
 
+    fn known_tag(&mut self, key: &'static str, value: &'static str) {
+        debug_assert!(self.stage != Stage::Fields, "tag {key} after the first field");
+        debug_assert!([key, value].iter().all(|word| escape::is_plain(word)), "{key}={value} is not plain");
+        if self.stage == Stage::Tags {
+            self.tags.insert_plain(key, value);
+        }
+    }
+
     fn integer(&mut self, key: &str, value: u64) {
         if self.field(key) {
-            // Unsigned fields (`u`) need InfluxDB 2: what does not fit is as large as can be said.
-            decimal::unsigned(&mut self.out, value.min(i64::MAX as u64));
-            self.out.push(b'i');
+            self.write_integer(value);
+        }
+    }
+
+    fn known_integer(&mut self, name: &FieldName, value: u64) {
+        match decimal::up_to_eight(value) {
+            Some(digits) if self.admits_fields() => self.known_digits(name, digits, [b'i', 0]),
+            None if self.known_field(name) => self.write_integer(value),
+            _ => {}
+        }
+    }
+
+    fn known_float(&mut self, name: &FieldName, value: f64) {
+        match decimal::whole(value).and_then(decimal::up_to_eight) {
+            Some(digits) if self.admits_fields() => self.known_digits(name, digits, *b".0"),
+            None if value.is_finite() && self.known_field(name) => decimal::float(&mut self.out, value),
+            _ => {}
         }
     }
 
@@ -300,14 +440,14 @@ impl PointWriter for Encoder {
             self.abandon();
             return;
         }
-        self.out.push(b' ');
-        let time = match self.dialect.precision {
-            // The two smallest and the largest are not valid timestamps in InfluxDB.
-            Precision::Nanoseconds => time.clamp(i64::MIN + 2, i64::MAX - 1),
-            Precision::Milliseconds => time.div_euclid(1_000_000),
-        };
-        decimal::signed(&mut self.out, time);
-        self.out.push(b'\n');
+        if let Some(comma) = self.first_comma.take() {
+            self.out[comma] = b' ';
+        }
+        // Points come a window at a time.
+        if self.time.0 != Some(time) {
+            self.render_time(time);
+        }
+        self.out.extend_from_slice(&self.time.1);
         self.points += 1;
         self.stage = Stage::None;
     }

@@ -1,5 +1,7 @@
-//! The loop with many processors: stretches of the log are parsed and counted apart, and taken up in its order, so that the
-//! parts are those of the plain loop, one by one.
+//! The loop with many processors. Which window a line is counted in depends on the lines before it, so one thread counts;
+//! but what a line says, and what kind of request that is, depends on nothing else and is more than half of the work. Other
+//! threads find that out, block by block, and this one takes up what they found in the order of the log: the parts are those
+//! of the plain loop, one by one.
 
 use std::{
     collections::VecDeque,
@@ -7,36 +9,23 @@ use std::{
     thread,
 };
 
-use super::{Count, Counter, InputReader, PipelineError, Sink, count};
+use super::{
+    Counter, InputReader, PipelineError, RequestReader, Sink,
+    digest::{Digest, Unit},
+};
 use crate::{
     follow::{Lines, Next, Source},
-    point::TimestampMs,
-    stats::{Piece, PieceCounter, Request, Settings, SlowSettings},
+    stats::{EventSettings, SlowSettings},
 };
 
-/// How much of the log is counted apart, bytes: enough that taking up what it adds up to costs little beside it, little
-/// enough to be held several times. (Less in unit tests, so that a small file is many of them.)
-const STRETCH: usize = if cfg!(test) { 16 << 10 } else { 8 << 20 };
+/// How much of the log goes to another thread at once, bytes: enough that handing it over costs nothing beside it, little
+/// enough that it is still in a near cache when it gets there. (Less in unit tests, so that a small file is many of them.)
+const STRETCH: usize = if cfg!(test) { 4 << 10 } else { 256 << 10 };
 
-/// Stretches that each worker may have before it: one that it works on, and one to go on with.
-const AHEAD: usize = 2;
+/// Stretches that each worker may have before it: one that it works on, and some to go on with.
+const AHEAD: usize = 4;
 
-impl Count for PieceCounter {
-    #[inline]
-    fn record(&mut self, request: &Request<'_>, line: &[u8], _now_ms: Option<TimestampMs>) {
-        Self::record(self, request, line);
-    }
-
-    fn reject(&mut self, reason: &'static str) {
-        Self::reject(self, reason);
-    }
-
-    fn skip(&mut self) {
-        Self::skip(self);
-    }
-}
-
-/// Reads to the end of the source, or until the sink has had enough, with this many threads beside this one. Only for the
+/// Reads to the end of the source, or until the sink has had enough, with this many threads, this one included. Only for the
 /// past: a source that is followed has nothing to work ahead on. `reader` makes one more reader of the counter's format.
 ///
 /// # Errors
@@ -45,32 +34,42 @@ pub fn run_parallel<S: Source, K: Sink<S>>(
     source: &mut S,
     counter: &mut Counter,
     sink: &mut K,
-    settings: &Settings,
+    events: &EventSettings,
     threads: usize,
     reader: impl Fn() -> InputReader,
 ) -> Result<(), PipelineError<K::Error>> {
+    // RGW's own logs may have any number of requests on a line, and are small beside nginx's.
+    let readers = (1..threads).map_while(|_| match reader() {
+        InputReader::Nginx(reader) => Some(reader),
+        InputReader::Gateway(_) => None,
+    });
+    let readers: Vec<Box<RequestReader>> = readers.collect();
+    if readers.is_empty() {
+        return super::run(source, counter, sink);
+    }
     thread::scope(|scope| {
-        let workers = (0..threads.max(1)).map(|_| {
+        let workers = readers.into_iter().map(|reader| {
             let (work, to_do) = sync_channel(AHEAD);
             let (done, results) = sync_channel(AHEAD);
-            let (reader, settings) = (reader(), settings.clone());
-            scope.spawn(move || worker(reader, settings, &to_do, &done));
+            let (slow, events) = (counter.slow, events.clone());
+            scope.spawn(move || worker(*reader, &slow, &events, &to_do, &done));
             Worker { work, results }
         });
         let mut team =
             Team { workers: workers.collect(), next: 0, waiting: VecDeque::new(), spare: Vec::new() };
-        let mut stretch = Vec::new();
+        let mut stretch = Digest::default();
         loop {
             let (skipped, at_end) = match source.next()? {
                 Next::Lines(lines) => {
-                    stretch.extend_from_slice(lines.bytes);
+                    stretch.block.extend_from_slice(lines.bytes);
                     (None, false)
                 }
                 Next::Skipped { reason } => (Some(reason), false),
                 Next::Idle { .. } => (None, false),
                 Next::End => (None, true),
             };
-            if stretch.len() >= STRETCH || ((skipped.is_some() || at_end) && !stretch.is_empty()) {
+            if stretch.block.len() >= STRETCH || ((skipped.is_some() || at_end) && !stretch.block.is_empty())
+            {
                 stretch = team.hand_out(stretch);
             }
             if let Some(reason) = skipped {
@@ -89,28 +88,24 @@ pub fn run_parallel<S: Source, K: Sink<S>>(
     })
 }
 
-/// Whole lines, and what they add up to if that could be told apart.
-type Counted = (Vec<u8>, Option<Piece>);
-
 fn worker(
-    mut reader: InputReader,
-    settings: Settings,
-    to_do: &Receiver<Vec<u8>>,
-    done: &SyncSender<Counted>,
+    mut reader: RequestReader,
+    slow: &SlowSettings,
+    events: &EventSettings,
+    to_do: &Receiver<Digest>,
+    done: &SyncSender<Digest>,
 ) {
-    let slow: SlowSettings = settings.slow;
-    let mut pieces = PieceCounter::new(settings);
-    while let Ok(bytes) = to_do.recv() {
-        count(&mut reader, Lines { bytes: &bytes, now_ms: None }, &slow, &mut pieces);
-        if done.send((bytes, pieces.take())).is_err() {
+    while let Ok(mut digest) = to_do.recv() {
+        digest.read(&mut reader, slow, events);
+        if done.send(digest).is_err() {
             return;
         }
     }
 }
 
 struct Worker {
-    work: SyncSender<Vec<u8>>,
-    results: Receiver<Counted>,
+    work: SyncSender<Digest>,
+    results: Receiver<Digest>,
 }
 
 /// What comes next in the order of the log.
@@ -127,15 +122,15 @@ struct Team {
     next: usize,
     waiting: VecDeque<Waiting>,
     /// Buffers to be used again.
-    spare: Vec<Vec<u8>>,
+    spare: Vec<Digest>,
 }
 
 impl Team {
-    /// Gives a stretch to the next worker, and an empty buffer back.
+    /// Gives a stretch to the next worker, and an empty one back.
     ///
     /// # Panics
     /// If a worker did, which is a mistake of ours.
-    fn hand_out(&mut self, stretch: Vec<u8>) -> Vec<u8> {
+    fn hand_out(&mut self, stretch: Digest) -> Digest {
         let worker = self.next;
         self.next = (worker + 1) % self.workers.len();
         self.workers[worker].work.send(stretch).expect("a worker ends after this thread");
@@ -156,16 +151,26 @@ impl Team {
         match self.waiting.pop_front() {
             Some(Waiting::Skipped(reason)) => counter.windows.reject(reason),
             Some(Waiting::Stretch(worker)) => {
-                let (mut bytes, piece) =
+                let mut digest =
                     self.workers[worker].results.recv().expect("a worker ends after this thread");
-                let absorbed = piece.is_some_and(|piece| counter.windows.absorb(piece));
-                if !absorbed {
-                    counter.count(Lines { bytes: &bytes, now_ms: None });
-                }
-                bytes.clear();
-                self.spare.push(bytes);
+                take_up(&digest, counter);
+                digest.clear();
+                self.spare.push(digest);
             }
             None => {}
+        }
+    }
+}
+
+/// Counts what somebody else has read.
+fn take_up(digest: &Digest, counter: &mut Counter) {
+    for unit in &digest.units {
+        match unit {
+            Unit::Request(brief) => {
+                digest.with_request(brief, |request| counter.windows.record_uneventful(request));
+            }
+            Unit::Line(span) => counter.count(Lines { bytes: digest.text(*span), now_ms: None }),
+            Unit::Rejected(reason) => counter.windows.reject(reason),
         }
     }
 }
@@ -178,7 +183,7 @@ mod tests {
     use crate::{
         access_log::{ClassifierSettings, LogFormat},
         follow::{Files, FilesOptions},
-        stats::{Admission, Part, Windows},
+        stats::{Admission, Part, Settings, Windows},
     };
 
     #[derive(Default)]
@@ -246,14 +251,16 @@ mod tests {
             let reader = || InputReader::new(format.clone().into(), classifier.clone());
             let ran = match threads {
                 0 => super::super::run(&mut files, &mut counter, &mut parts),
-                threads => run_parallel(&mut files, &mut counter, &mut parts, &settings, threads, reader),
+                threads => {
+                    run_parallel(&mut files, &mut counter, &mut parts, &settings.events, threads, reader)
+                }
             };
             assert!(ran.is_ok());
             (parts.0, counter.windows.totals())
         };
         let (expected, totals) = run(0);
         assert!(totals.conserved() && totals.late > 0 && totals.rejected == 8, "{totals:?}");
-        for threads in [1, 2, 5] {
+        for threads in [1, 2, 3, 6] {
             let (parts, same) = run(threads);
             assert_eq!(same, totals, "{threads} threads");
             assert!(parts == expected, "{threads} threads");

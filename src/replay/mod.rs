@@ -206,7 +206,8 @@ fn pass<K: pipeline::Sink<Files, Error = ReplayError>>(
         ..=1 => pipeline::run(&mut files, &mut counter, sink),
         jobs => {
             let reader = || InputReader::new(input.format.clone(), input.classifier.clone());
-            pipeline::run_parallel(&mut files, &mut counter, sink, &input.settings, jobs, reader)
+            let events = &input.settings.events;
+            pipeline::run_parallel(&mut files, &mut counter, sink, events, jobs, reader)
         }
     };
     progress.end();

@@ -14,10 +14,12 @@ pub struct Contents {
 impl Contents {
     /// Puts series that refer to `names` into order; series of one key are merged.
     pub fn new(names: &Names, mut series: Vec<Series>, events: Vec<Event>) -> Self {
-        let mut used: Vec<u32> = series.iter().filter(|s| s.key.has_name()).map(|s| s.key.name()).collect();
-        used.sort_unstable();
-        used.dedup();
-        used.sort_unstable_by_key(|id| names.get(*id));
+        let mut is_used = vec![false; names.len()];
+        for series in series.iter().filter(|s| s.key.has_name()) {
+            is_used[series.key.name() as usize] = true;
+        }
+        let mut used = names.sorted();
+        used.retain(|id| is_used[*id as usize]);
         let mut number = vec![0; names.len()];
         for (position, id) in used.iter().enumerate() {
             number[*id as usize] = position as u32;

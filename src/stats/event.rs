@@ -169,6 +169,24 @@ impl Kind {
         }
     }
 
+    /// Why a request may be kept; `None` for one that never is, but for those that are asked for as a sample.
+    #[inline(always)]
+    fn wanted(request: &Request<'_>, settings: &EventSettings) -> Option<Self> {
+        if request.class == Class::Probe {
+            return Some(Self::Probe);
+        }
+        if !settings.enabled {
+            return None;
+        }
+        Some(match request.outcome {
+            _ if request.slow => Self::Slow,
+            Outcome::Error5xx => Self::Error5xx,
+            Outcome::Error4xx if request.record.status == 404 && !settings.not_found => return None,
+            Outcome::Error4xx => Self::Error4xx,
+            Outcome::Ok | Outcome::Aborted => Self::Sampled,
+        })
+    }
+
     fn cap(self, settings: &EventSettings) -> usize {
         match self {
             Self::Slow => settings.slow,
@@ -176,6 +194,17 @@ impl Kind {
             Self::Error4xx => settings.errors_4xx,
             Self::Sampled => settings.sampled,
             Self::Probe => PROBE_REQUESTS,
+        }
+    }
+}
+
+impl Request<'_> {
+    /// Whether it is kept one by one where there is room for it.
+    #[inline]
+    pub fn may_be_event(&self, settings: &EventSettings) -> bool {
+        match Kind::wanted(self, settings) {
+            Some(Kind::Sampled) => is_sampled(self, settings.sample),
+            kind => kind.is_some(),
         }
     }
 }
@@ -189,27 +218,18 @@ pub(super) struct EventTally {
 
 impl EventTally {
     /// Keeps the request if it is of a kind that is kept, and the kind's cap is not reached. `line` is the whole line.
+    #[inline(always)]
     pub(super) fn record(&mut self, request: &Request<'_>, line: &[u8], settings: &EventSettings) {
-        let kind = if request.class == Class::Probe {
-            Kind::Probe
-        } else if !settings.enabled {
-            return;
-        } else if request.slow {
-            Kind::Slow
-        } else {
-            match request.outcome {
-                Outcome::Error5xx => Kind::Error5xx,
-                Outcome::Error4xx if request.record.status == 404 && !settings.not_found => return,
-                Outcome::Error4xx => Kind::Error4xx,
-                Outcome::Ok | Outcome::Aborted => Kind::Sampled,
-            }
-        };
-        if self.kept[kind as usize] >= kind.cap(settings) {
-            return;
+        let Some(kind) = Kind::wanted(request, settings) else { return };
+        let has_room = self.kept[kind as usize] < kind.cap(settings);
+        if has_room && (!matches!(kind, Kind::Sampled) || is_sampled(request, settings.sample)) {
+            self.keep(kind, request, line);
         }
-        if matches!(kind, Kind::Sampled) && !is_sampled(request, settings.sample) {
-            return;
-        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn keep(&mut self, kind: Kind, request: &Request<'_>, line: &[u8]) {
         self.kept[kind as usize] += 1;
         self.events.push(Event::new(request, xxh3_64(line)));
     }
@@ -225,17 +245,6 @@ impl EventTally {
             let kind = Kind::of(event);
             self.kept[kind as usize] += usize::from(settings.enabled || matches!(kind, Kind::Probe));
         }
-    }
-
-    /// Leaves of later events those that the caps allow beside the ones that were kept before.
-    pub(super) fn admit(&mut self, later: &mut Vec<Event>, settings: &EventSettings) {
-        later.retain(|event| {
-            let kind = Kind::of(event);
-            let kept = &mut self.kept[kind as usize];
-            let has_room = *kept < kind.cap(settings);
-            *kept += usize::from(has_room);
-            has_room
-        });
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -1,12 +1,13 @@
 //! All windows of one length: open ones, late ones, and which were closed.
 
-use std::{cell::Cell, collections::BTreeMap};
+use std::{cell::Cell, collections::BTreeMap, ops::Range};
 
 use super::{
     Contents, EventSettings, Fragment, OpenWindow, Part, PartId, WindowKind,
     closed::Closed,
     lengths::Lengths,
-    tally::{Context, Tally},
+    open::Open,
+    tally::{Booking, Tally},
 };
 use crate::point::TimestampMs;
 
@@ -49,7 +50,7 @@ pub(super) struct Window<T> {
     late_until_ms: Option<TimestampMs>,
 }
 
-/// By their start.
+/// Late ones by their start.
 type Windows<T> = BTreeMap<TimestampMs, Window<T>>;
 
 /// Windows of one length, aligned to the epoch.
@@ -66,7 +67,7 @@ pub(super) struct Family<T> {
     boundary_ms: TimestampMs,
     /// Nothing is due until the watermark gets here.
     next_due_ms: TimestampMs,
-    open: Windows<T>,
+    open: Open<T>,
     /// Late windows that close by the watermark: few.
     late: Windows<T>,
     /// Late windows that wait for the end of input: at most [`HELD_WINDOWS`].
@@ -103,7 +104,7 @@ impl<T: Tally> Family<T> {
             hold_late,
             boundary_ms: TimestampMs::MIN,
             next_due_ms: TimestampMs::MIN,
-            open: BTreeMap::new(),
+            open: Open::new(),
             late: BTreeMap::new(),
             held: BTreeMap::new(),
             last_until_ms: TimestampMs::MIN,
@@ -157,6 +158,19 @@ impl<T: Tally> Family<T> {
         }
     }
 
+    /// Where in the open ones the window is that a line belongs to if it is [on time](Place::OnTime), and the times of all
+    /// such lines up to the next moment that something closes. `None` if there is no such window.
+    pub(super) fn calm(&self, start_ms: TimestampMs) -> Option<(usize, Range<TimestampMs>)> {
+        let end_ms = start_ms.saturating_add(self.lengths.at(start_ms));
+        Some((self.open.find(start_ms).ok()?, start_ms..end_ms.min(self.next_due_ms)))
+    }
+
+    /// The window at a place that [`calm`](Self::calm) gave; it is another one, or none, once a window was opened or closed.
+    #[inline]
+    pub(super) fn at(&mut self, place: usize) -> Option<&mut Window<T>> {
+        self.open.at(place)
+    }
+
     /// The window that begins at `start_ms`, opened if need be.
     #[inline]
     pub(super) fn window(
@@ -169,7 +183,7 @@ impl<T: Tally> Family<T> {
             return self.late_window(start_ms, watermark_ms);
         }
         let (spare, lengths) = (&mut self.spare, &self.lengths);
-        self.open.entry(start_ms).or_insert_with(|| Window::new(spare, lengths.at(start_ms), None))
+        self.open.get_or_insert_with(start_ms, || Window::new(spare, lengths.at(start_ms), None))
     }
 
     #[cold]
@@ -196,10 +210,9 @@ impl<T: Tally> Family<T> {
         parts: &mut Vec<Part>,
     ) {
         self.place_boundary(watermark_ms);
-        let still_open = self.open.split_off(&self.boundary_ms);
-        let closing = std::mem::replace(&mut self.open, still_open);
-        if let Some(first) = closing.keys().next() {
-            self.closed.add(*first, self.boundary_ms);
+        let closing = self.open.take_before(self.boundary_ms);
+        if let Some(first_ms) = closing.first_start() {
+            self.closed.add(first_ms, self.boundary_ms);
         }
         let late = self.take_due_late(watermark_ms);
         self.emit(closing.into_iter().chain(late), seal, parts);
@@ -238,7 +251,7 @@ impl<T: Tally> Family<T> {
         seal: impl FnMut(Contents, TimestampMs) -> Contents,
         parts: &mut Vec<Part>,
     ) {
-        let open = std::mem::take(&mut self.open);
+        let open = self.open.take();
         let late = std::mem::take(&mut self.late).into_iter().chain(std::mem::take(&mut self.held));
         self.mark_closed(&open);
         self.emit(open.into_iter().chain(late), seal, parts);
@@ -252,7 +265,7 @@ impl<T: Tally> Family<T> {
         seal: impl FnMut(Contents, TimestampMs) -> Contents,
         parts: &mut Vec<Part>,
     ) {
-        let ahead = self.open.split_off(&now_ms.saturating_add(1));
+        let ahead = self.open.take_from(now_ms.saturating_add(1));
         let late = std::mem::take(&mut self.late);
         self.mark_closed(&ahead);
         self.emit(ahead.into_iter().chain(late), seal, parts);
@@ -264,11 +277,9 @@ impl<T: Tally> Family<T> {
         self.boundary_ms = self.start_of(watermark_ms.saturating_sub(self.lateness_ms));
     }
 
-    fn mark_closed(&mut self, windows: &Windows<T>) {
-        if let (Some((first, _)), Some((last, window))) =
-            (windows.first_key_value(), windows.last_key_value())
-        {
-            self.closed.add(*first, last.saturating_add(window.length_ms));
+    fn mark_closed(&mut self, windows: &Open<T>) {
+        if let (Some(first_ms), Some((last_ms, window))) = (windows.first_start(), windows.last()) {
+            self.closed.add(first_ms, last_ms.saturating_add(window.length_ms));
         }
     }
 
@@ -337,15 +348,17 @@ impl<T: Tally> Family<T> {
     pub(super) fn resume(
         &mut self,
         fragment: Fragment,
-        context: &Context<'_>,
+        events: &EventSettings,
         limit: impl Fn(Contents, TimestampMs) -> Limited,
     ) {
         let OpenWindow { start_ms, length_ms, late_until_ms, .. } = fragment.window;
         self.last_until_ms = self.last_until_ms.max(late_until_ms.unwrap_or(TimestampMs::MIN));
-        let windows = if late_until_ms.is_some() { &mut self.late } else { &mut self.open };
-        let window =
-            windows.entry(start_ms).or_insert_with(|| Window::new(&mut self.spare, length_ms, late_until_ms));
-        window.tally.resume(&fragment.contents, context);
+        let open = || Window::new(&mut self.spare, length_ms, late_until_ms);
+        let window = match late_until_ms {
+            Some(_) => self.late.entry(start_ms).or_insert_with(open),
+            None => self.open.get_or_insert_with(start_ms, open),
+        };
+        window.tally.resume(&fragment.contents, events);
         window.stored.merge(fragment.contents);
         window.limit_stored(|contents| limit(contents, start_ms));
     }
@@ -386,10 +399,8 @@ impl<T: Tally> Family<T> {
 
     /// Start of the oldest window that is open.
     pub(super) fn oldest_open(&self) -> Option<TimestampMs> {
-        [&self.open, &self.late, &self.held]
-            .into_iter()
-            .filter_map(|windows| windows.keys().next().copied())
-            .min()
+        let late = [&self.late, &self.held].into_iter().filter_map(|windows| windows.keys().next().copied());
+        late.chain(self.open.first_start()).min()
     }
 
     fn all(&self) -> impl Iterator<Item = (&TimestampMs, &Window<T>)> {
@@ -441,13 +452,16 @@ impl<T: Tally> Window<T> {
         &mut self.tally
     }
 
+    #[inline]
     pub(super) fn highest_candidate(&self) -> u64 {
         self.highest_candidate
     }
 
-    /// Packs what the tally holds when that is enough, so that memory stays bounded between two commits.
+    /// Counts requests, and packs what the tally holds when that is enough, so that memory stays bounded between two
+    /// commits.
     #[inline]
-    pub(super) fn pack_if_full(&mut self, names: usize, limit: impl Fn(Contents) -> Limited) {
+    pub(super) fn book(&mut self, bookings: &[Booking], names: usize, limit: impl Fn(Contents) -> Limited) {
+        self.tally.book(bookings);
         if self.tally.is_full(names) {
             self.pack(limit);
         }
@@ -459,24 +473,6 @@ impl<T: Tally> Window<T> {
         let (packed, highest) = limit(std::mem::take(&mut self.packed));
         self.packed = packed;
         self.highest_candidate = highest.unwrap_or(u64::MAX).min(self.highest_candidate);
-    }
-
-    /// Adds what was counted apart of later lines.
-    pub(super) fn absorb(
-        &mut self,
-        mut contents: Contents,
-        events: &EventSettings,
-        names: usize,
-        limit: impl Fn(Contents) -> Limited,
-    ) {
-        if !self.tally.is_empty() {
-            self.packed.merge(self.tally.pack());
-        }
-        self.tally.admit(&mut contents, events);
-        self.packed.merge(contents);
-        if self.packed.names.len() > names {
-            self.pack(limit);
-        }
     }
 
     fn limit_stored(&mut self, limit: impl Fn(Contents) -> Limited) {

@@ -91,16 +91,23 @@ impl Latency {
     /// The latency that the share `quantile` (0 to 1) of all requests did not exceed: nearest rank, the highest value
     /// of its bucket, never beyond the true maximum. `None` when there are none.
     pub fn quantile_ms(&self, quantile: f64) -> Option<f64> {
-        let rank = ((quantile * self.count as f64).ceil() as u64).clamp(1, self.count.max(1));
-        let mut below = 0;
+        self.quantiles_ms([quantile]).map(|[value]| value)
+    }
+
+    /// Several of them, ascending, in one go.
+    pub fn quantiles_ms<const N: usize>(&self, quantiles: [f64; N]) -> Option<[f64; N]> {
+        let rank = |quantile: f64| ((quantile * self.count as f64).ceil() as u64).clamp(1, self.count.max(1));
+        let ranks = quantiles.map(rank);
+        let (mut found, mut below, mut values) = (0, 0, [0.0; N]);
         for Count { bucket, count } in &self.counts {
             below += u64::from(*count);
-            if below >= rank {
+            while found < N && below >= ranks[found] {
                 let (_, highest) = bucket_range(*bucket);
-                return Some(f64::from(highest.clamp(self.min_ms, self.max_ms)));
+                values[found] = f64::from(highest.clamp(self.min_ms, self.max_ms));
+                found += 1;
             }
         }
-        None
+        (found == N).then_some(values)
     }
 
     /// Arithmetic mean, ms, of the true values.

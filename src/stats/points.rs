@@ -3,30 +3,54 @@
 use super::{Contents, Event, Key, Part, Series, Table, WindowKind, counter, series::SIZE_EDGES};
 use crate::{
     access_log::{Class, ProbeMark},
-    point::{PointWriter, Tags, TimestampNs},
+    point::{FieldName, PointWriter, Tags, TimestampNs},
 };
 
 /// Upper edges of the fields `latency_le_…`, ms: cumulative counts that InfluxQL can add up over nodes and time.
 pub const LATENCY_EDGES_MS: [u32; 15] =
     [5, 10, 20, 50, 100, 200, 300, 500, 1_000, 2_000, 3_000, 5_000, 10_000, 30_000, 60_000];
 
-const LATENCY_EDGE_FIELDS: [&str; 15] = [
-    "latency_le_5",
-    "latency_le_10",
-    "latency_le_20",
-    "latency_le_50",
-    "latency_le_100",
-    "latency_le_200",
-    "latency_le_300",
-    "latency_le_500",
-    "latency_le_1000",
-    "latency_le_2000",
-    "latency_le_3000",
-    "latency_le_5000",
-    "latency_le_10000",
-    "latency_le_30000",
-    "latency_le_60000",
+const LATENCY_EDGE_FIELDS: [FieldName; 15] = [
+    FieldName::new("latency_le_5"),
+    FieldName::new("latency_le_10"),
+    FieldName::new("latency_le_20"),
+    FieldName::new("latency_le_50"),
+    FieldName::new("latency_le_100"),
+    FieldName::new("latency_le_200"),
+    FieldName::new("latency_le_300"),
+    FieldName::new("latency_le_500"),
+    FieldName::new("latency_le_1000"),
+    FieldName::new("latency_le_2000"),
+    FieldName::new("latency_le_3000"),
+    FieldName::new("latency_le_5000"),
+    FieldName::new("latency_le_10000"),
+    FieldName::new("latency_le_30000"),
+    FieldName::new("latency_le_60000"),
 ];
+
+/// The fields of requests, which nearly every point has.
+mod field {
+    use crate::point::FieldName;
+
+    pub(super) const REQUESTS: FieldName = FieldName::new("requests");
+    pub(super) const OK: FieldName = FieldName::new("ok");
+    pub(super) const ERRORS_4XX: FieldName = FieldName::new("errors_4xx");
+    pub(super) const ERRORS_5XX: FieldName = FieldName::new("errors_5xx");
+    pub(super) const ABORTED: FieldName = FieldName::new("aborted");
+    pub(super) const SLOW: FieldName = FieldName::new("slow");
+    pub(super) const BYTES_IN: FieldName = FieldName::new("bytes_in");
+    pub(super) const BYTES_OUT: FieldName = FieldName::new("bytes_out");
+    pub(super) const LATENCY_COUNT: FieldName = FieldName::new("latency_count");
+    pub(super) const LATENCY_SUM: FieldName = FieldName::new("latency_sum_ms");
+    pub(super) const LATENCY_MIN: FieldName = FieldName::new("latency_min_ms");
+    pub(super) const LATENCY_MEAN: FieldName = FieldName::new("latency_mean_ms");
+    pub(super) const LATENCY_MAX: FieldName = FieldName::new("latency_max_ms");
+    pub(super) const LATENCY_QUANTILES: [FieldName; 3] = [
+        FieldName::new("latency_p50_ms"),
+        FieldName::new("latency_p90_ms"),
+        FieldName::new("latency_p99_ms"),
+    ];
+}
 
 /// The measurements that come from a log, with the kind of window whose points they are.
 pub const MEASUREMENTS: &[(&str, WindowKind)] = &[
@@ -94,7 +118,7 @@ fn write_series(
             write_volume(series, writer);
             write_latency(series, writer);
             for (edge, field) in LATENCY_EDGES_MS.iter().zip(LATENCY_EDGE_FIELDS) {
-                writer.integer(field, series.latency.at_most(*edge));
+                writer.known_integer(&field, series.latency.at_most(*edge));
             }
             if series.latency.count > 0 {
                 writer.text("histogram", &series.latency.to_base64());
@@ -106,8 +130,8 @@ fn write_series(
             write_latency(series, writer);
         }
         Table::Upstream => {
-            writer.integer("requests", series.requests());
-            writer.integer("errors_5xx", series.counters[counter::ERRORS_5XX]);
+            writer.known_integer(&field::REQUESTS, series.requests());
+            writer.known_integer(&field::ERRORS_5XX, series.counters[counter::ERRORS_5XX]);
             write_volume(series, writer);
             write_latency(series, writer);
         }
@@ -127,14 +151,14 @@ fn write_key(key: Key, table: Table, name: &str, writer: &mut impl PointWriter) 
         );
     }
     if let Some(class) = key.class() {
-        writer.tag("class", class.name());
+        writer.known_tag("class", class.name());
     }
     if let Some(size) = key.size_of_body() {
-        writer.tag("size", size.name());
+        writer.known_tag("size", size.name());
     }
     if let Some((protocol, operation)) = key.protocol_operation() {
-        writer.tag("protocol", protocol.name());
-        writer.tag("operation", operation.name());
+        writer.known_tag("protocol", protocol.name());
+        writer.known_tag("operation", operation.name());
     }
     if let Some(status) = key.status_code() {
         writer.tag("status", &format!("{status:03}"));
@@ -142,30 +166,31 @@ fn write_key(key: Key, table: Table, name: &str, writer: &mut impl PointWriter) 
 }
 
 fn write_outcomes(series: &Series, writer: &mut impl PointWriter) {
-    writer.integer("requests", series.requests());
-    writer.integer("ok", series.counters[counter::OK]);
-    writer.integer("errors_4xx", series.counters[counter::ERRORS_4XX]);
-    writer.integer("errors_5xx", series.counters[counter::ERRORS_5XX]);
-    writer.integer("aborted", series.counters[counter::ABORTED]);
+    writer.known_integer(&field::REQUESTS, series.requests());
+    writer.known_integer(&field::OK, series.counters[counter::OK]);
+    writer.known_integer(&field::ERRORS_4XX, series.counters[counter::ERRORS_4XX]);
+    writer.known_integer(&field::ERRORS_5XX, series.counters[counter::ERRORS_5XX]);
+    writer.known_integer(&field::ABORTED, series.counters[counter::ABORTED]);
 }
 
 fn write_volume(series: &Series, writer: &mut impl PointWriter) {
-    writer.integer("slow", series.counters[counter::SLOW]);
-    writer.integer("bytes_in", series.counters[counter::BYTES_IN]);
-    writer.integer("bytes_out", series.counters[counter::BYTES_OUT]);
+    writer.known_integer(&field::SLOW, series.counters[counter::SLOW]);
+    writer.known_integer(&field::BYTES_IN, series.counters[counter::BYTES_IN]);
+    writer.known_integer(&field::BYTES_OUT, series.counters[counter::BYTES_OUT]);
 }
 
 /// Sums stay integers; what is measured is a float from the first version on.
 fn write_latency(series: &Series, writer: &mut impl PointWriter) {
     let latency = &series.latency;
-    writer.integer("latency_count", latency.count);
-    writer.integer("latency_sum_ms", latency.sum_ms);
+    writer.known_integer(&field::LATENCY_COUNT, latency.count);
+    writer.known_integer(&field::LATENCY_SUM, latency.sum_ms);
     let Some(mean) = latency.mean_ms() else { return };
-    writer.float("latency_min_ms", f64::from(latency.min_ms));
-    writer.float("latency_mean_ms", mean);
-    writer.float("latency_max_ms", f64::from(latency.max_ms));
-    for (field, quantile) in [("latency_p50_ms", 0.5), ("latency_p90_ms", 0.9), ("latency_p99_ms", 0.99)] {
-        writer.float(field, latency.quantile_ms(quantile).unwrap_or(mean));
+    writer.known_float(&field::LATENCY_MIN, f64::from(latency.min_ms));
+    writer.known_float(&field::LATENCY_MEAN, mean);
+    writer.known_float(&field::LATENCY_MAX, f64::from(latency.max_ms));
+    let quantiles = latency.quantiles_ms([0.5, 0.9, 0.99]).unwrap_or([mean; 3]);
+    for (name, value) in field::LATENCY_QUANTILES.iter().zip(quantiles) {
+        writer.known_float(name, value);
     }
 }
 
@@ -255,7 +280,7 @@ mod tests {
     #[test]
     fn the_fields_are_named_after_their_edges() {
         for (edge, field) in LATENCY_EDGES_MS.iter().zip(LATENCY_EDGE_FIELDS) {
-            assert_eq!(field, format!("latency_le_{edge}"));
+            assert_eq!(field.as_str(), format!("latency_le_{edge}"));
         }
     }
 }

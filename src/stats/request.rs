@@ -61,7 +61,7 @@ pub struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// Measures a record. `label` holds `tenant/bucket` where there is a tenant.
-    #[inline]
+    #[inline(always)]
     pub fn new(
         record: &'a Record<'a>,
         what: &Classified<'a>,

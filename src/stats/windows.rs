@@ -1,9 +1,9 @@
 //! The windows of one stream: where lines go, and when what they added up to is final.
 
 use super::{
-    Admission, Contents, Fragment, OpenWindow, Part, Piece, Request, Settings, WindowKind,
+    Admission, Contents, Fragment, OpenWindow, Part, Request, Settings, WindowKind,
     family::{Family, FamilyState, Place},
-    tally::{BucketTally, Context, NodeTally, Tally as _, add_lines},
+    tally::{Booking, BucketTally, Context, NodeTally, add_lines},
 };
 use crate::point::TimestampMs;
 
@@ -16,6 +16,46 @@ const JUMP_LINES: u32 = 100;
 
 /// The times an output can say: nanoseconds in 64 bits. A clock beyond them counts at their edge.
 pub(super) const TIMES_MS: (TimestampMs, TimestampMs) = (-9_200_000_000_000, 9_200_000_000_000);
+
+/// Requests that wait to be booked: enough to fetch their rows side by side, few enough to stay in the nearest cache.
+const WAITING: usize = 64;
+
+/// Where the next line goes if its time is of the usual: to the windows of the line before, and nothing closes. What that
+/// is, was decided once, for that line; to decide it again for each costs as much as counting them.
+#[derive(Debug)]
+struct Calm {
+    from_ms: TimestampMs,
+    /// Not this one any more.
+    until_ms: TimestampMs,
+    /// The wall clock that this was decided by.
+    now_ms: Option<TimestampMs>,
+    /// Where the windows are.
+    node: usize,
+    bucket: usize,
+    /// As [`Context::settled_ms`] is for them.
+    settled_ms: TimestampMs,
+}
+
+impl Calm {
+    /// For no line at all.
+    const OVER: Self = Self {
+        from_ms: TimestampMs::MAX,
+        until_ms: TimestampMs::MIN,
+        now_ms: None,
+        node: 0,
+        bucket: 0,
+        settled_ms: TimestampMs::MIN,
+    };
+
+    #[inline]
+    fn holds(&self, time_ms: TimestampMs, now_ms: Option<TimestampMs>) -> bool {
+        self.from_ms <= time_ms && time_ms < self.until_ms && self.now_ms == now_ms
+    }
+
+    fn is_over(&self) -> bool {
+        self.from_ms > self.until_ms
+    }
+}
 
 /// How many lines a stream ever had, and what became of them. Conservation: `lines = counted + rejected + expired`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -70,6 +110,10 @@ pub struct Windows {
     node: Family<NodeTally>,
     bucket: Family<BucketTally>,
     admission: Admission,
+    calm: Calm,
+    /// Counted, and not booked yet: only in the windows of [`calm`](Self::calm). Whatever looks into a window, opens or
+    /// closes one, calls [`settle`](Self::settle) first.
+    waiting: Vec<Booking>,
     /// Greatest event time seen, within reason.
     watermark_ms: Option<TimestampMs>,
     /// Time of the last line that was counted: rejected lines are booked there.
@@ -110,6 +154,8 @@ impl Windows {
             bucket: Family::new(WindowKind::Bucket, windows.bucket_ms, windows.lateness_ms, hold_late),
             settings,
             admission,
+            calm: Calm::OVER,
+            waiting: Vec::with_capacity(WAITING),
             watermark_ms: None,
             last_ms: None,
             pending: Vec::new(),
@@ -124,8 +170,58 @@ impl Windows {
     }
 
     /// Counts a request. `line` is the whole line; `now_ms` the wall clock when it was read, `None` for the past.
-    #[inline]
+    #[inline(always)]
     pub fn record(&mut self, request: &Request<'_>, line: &[u8], now_ms: Option<TimestampMs>) {
+        self.record_with(request, Some(line), now_ms);
+    }
+
+    /// The same of one that is [no event](Request::may_be_event) and of the past, whose line is not at hand.
+    #[inline(always)]
+    pub fn record_uneventful(&mut self, request: &Request<'_>) {
+        self.record_with(request, None, None);
+    }
+
+    #[inline(always)]
+    fn record_with(&mut self, request: &Request<'_>, line: Option<&[u8]>, now_ms: Option<TimestampMs>) {
+        let time_ms = request.record.time_ms;
+        if self.calm.holds(time_ms, now_ms) {
+            self.record_calmly(request, line, time_ms);
+        } else {
+            self.record_anywhere(request, line, now_ms);
+        }
+    }
+
+    /// Counts a request in the windows of the line before.
+    #[inline(always)]
+    fn record_calmly(&mut self, request: &Request<'_>, line: Option<&[u8]>, time_ms: TimestampMs) {
+        let (Some(node), Some(bucket)) = (self.node.at(self.calm.node), self.bucket.at(self.calm.bucket))
+        else {
+            return;
+        };
+        self.totals.lines += 1;
+        self.totals.counted += 1;
+        self.last_ms = Some(time_ms);
+        self.watermark_ms = self.watermark_ms.max(Some(time_ms));
+        if let Some(line) = line {
+            node.tally().keep(request, line, &self.settings.events);
+        }
+        let node_row = node.tally().row(request);
+        let context = Context {
+            admission: &self.admission,
+            highest_candidate: bucket.highest_candidate(),
+            settled_ms: self.calm.settled_ms,
+        };
+        let number = bucket.tally().number(request.bucket, &context);
+        self.waiting.push(Booking::new(request, node_row, number));
+        if self.waiting.len() >= WAITING {
+            self.book();
+        }
+    }
+
+    /// Counts a request wherever it belongs.
+    #[inline(never)]
+    fn record_anywhere(&mut self, request: &Request<'_>, line: Option<&[u8]>, now_ms: Option<TimestampMs>) {
+        self.settle();
         let time_ms = request.record.time_ms.clamp(TIMES_MS.0, TIMES_MS.1);
         if time_ms < self.earliest_ms {
             self.begin(time_ms);
@@ -140,26 +236,26 @@ impl Windows {
             return;
         }
         self.totals.counted += 1;
-        let (admission, events) = (&self.admission, &self.settings.events);
 
-        let window = self.node.window(node_start, node_place, self.watermark_ms);
-        let context =
-            Context { events, admission, highest_candidate: u64::MAX, settled_ms: TimestampMs::MIN };
-        window.tally().record(request, line, &context);
+        let node = self.node.window(node_start, node_place, self.watermark_ms);
+        if let Some(line) = line {
+            node.tally().keep(request, line, &self.settings.events);
+        }
+        let node_row = node.tally().row(request);
+        let bucket = self.bucket.window(bucket_start, bucket_place, self.watermark_ms);
+        let (admission, settled_ms) = (&self.admission, self.settings.windows.settled_before(bucket_start));
+        let context = Context { admission, highest_candidate: bucket.highest_candidate(), settled_ms };
+        let number = bucket.tally().number(request.bucket, &context);
+        let booking = [Booking::new(request, node_row, number)];
+        node.book(&booking, usize::MAX, |contents| (contents, None));
         if node_place == Place::Late {
             self.totals.late += 1;
-            window.tally().late();
+            node.tally().late();
         }
-        window.pack_if_full(usize::MAX, |contents| (contents, None));
+        bucket.book(&booking, admission.names(), |contents| admission.limit_candidates(contents, settled_ms));
 
-        let settled_ms = self.settings.windows.settled_before(bucket_start);
-        let window = self.bucket.window(bucket_start, bucket_place, self.watermark_ms);
-        let context =
-            Context { events, admission, highest_candidate: window.highest_candidate(), settled_ms };
-        window.tally().record(request, line, &context);
-        window.pack_if_full(admission.names(), |contents| admission.limit_candidates(contents, settled_ms));
-
-        if node_place != Place::OnTime || bucket_place != Place::OnTime {
+        let usual = node_place == Place::OnTime && bucket_place == Place::OnTime;
+        if !usual {
             self.bound_late();
         }
         self.last_ms = Some(time_ms);
@@ -169,6 +265,50 @@ impl Windows {
         if !self.pending.is_empty() {
             self.book_pending();
         }
+        if usual {
+            self.calm_down(node_start, bucket_start, now_ms);
+        }
+    }
+
+    /// Decides where the lines after one go that was counted on time in these windows.
+    fn calm_down(&mut self, node_start: TimestampMs, bucket_start: TimestampMs, now_ms: Option<TimestampMs>) {
+        let (Some((node, node_ms)), Some((bucket, bucket_ms)), Some(watermark), None) =
+            (self.node.calm(node_start), self.bucket.calm(bucket_start), self.watermark_ms, self.jump)
+        else {
+            return;
+        };
+        // Later ones are ahead of the clock, or a jump.
+        let believed_ms = now_ms.map_or(watermark, |now| now.clamp(TIMES_MS.0, TIMES_MS.1)) + CLOCK_SKEW_MS;
+        let from_ms = node_ms.start.max(bucket_ms.start).max(self.earliest_ms);
+        let until_ms = node_ms.end.min(bucket_ms.end).min(believed_ms);
+        let settled_ms = self.settings.windows.settled_before(bucket_start);
+        self.calm = Calm { from_ms, until_ms, now_ms, node, bucket, settled_ms };
+    }
+
+    /// Books what waits.
+    fn book(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let mut waiting = std::mem::take(&mut self.waiting);
+        if let Some(node) = self.node.at(self.calm.node) {
+            node.book(&waiting, usize::MAX, |contents| (contents, None));
+        }
+        let (admission, settled_ms) = (&self.admission, self.calm.settled_ms);
+        if let Some(bucket) = self.bucket.at(self.calm.bucket) {
+            bucket.book(&waiting, admission.names(), |contents| {
+                admission.limit_candidates(contents, settled_ms)
+            });
+        }
+        waiting.clear();
+        self.waiting = waiting;
+    }
+
+    /// Books what waits, and lets the next line find its windows anew.
+    #[inline]
+    fn settle(&mut self) {
+        self.book();
+        self.calm = Calm::OVER;
     }
 
     /// Counts a line that is not of the format: in the window of the line before, the first ones in that of the line
@@ -180,6 +320,12 @@ impl Windows {
     fn reject_lines(&mut self, reason: &'static str, lines: u64) {
         self.totals.lines += lines;
         self.totals.rejected += lines;
+        if !self.calm.is_over()
+            && let Some(node) = self.node.at(self.calm.node)
+        {
+            node.tally().reject(reason, lines);
+            return;
+        }
         add_lines(&mut self.pending, reason, lines);
         self.book_pending();
     }
@@ -189,64 +335,9 @@ impl Windows {
         self.totals.skipped += 1;
     }
 
-    /// Takes up a stretch of the log that was counted apart, with the same outcome as line by line. `false`, and nothing has
-    /// changed, if it has to be counted line by line after all. Only where files are read from their beginning.
-    #[must_use]
-    pub fn absorb(&mut self, piece: Piece) -> bool {
-        if self.instance.is_some() || !self.can_absorb(&piece) {
-            return false;
-        }
-        for (reason, lines) in piece.leading {
-            self.reject_lines(reason, lines);
-        }
-        self.totals.skipped += piece.skipped;
-        let Some(times) = piece.times else { return true };
-        if self.first_ms.is_none() {
-            self.begin(times.first_ms);
-        }
-        if times.earliest_ms < self.earliest_ms {
-            self.begin(times.earliest_ms);
-        }
-        self.totals.lines += piece.counted + piece.rejected;
-        self.totals.counted += piece.counted;
-        self.totals.rejected += piece.rejected;
-        for (start_ms, contents) in piece.node {
-            let window = self.node.window(start_ms, Place::OnTime, self.watermark_ms);
-            window.absorb(contents, &self.settings.events, usize::MAX, |contents| (contents, None));
-        }
-        let (admission, windows) = (&self.admission, self.settings.windows);
-        for (start_ms, contents) in piece.bucket {
-            let limit = |contents| admission.limit_candidates(contents, windows.settled_before(start_ms));
-            let window = self.bucket.window(start_ms, Place::OnTime, self.watermark_ms);
-            window.absorb(contents, &self.settings.events, admission.names(), limit);
-        }
-        // Rejected lines at the very beginning wait for the first line that is counted.
-        self.last_ms = Some(times.first_ms);
-        if !self.pending.is_empty() {
-            self.book_pending();
-        }
-        self.last_ms = Some(times.last_ms);
-        self.jump = None;
-        for time_ms in times.crossings.into_iter().chain([times.latest_ms]) {
-            if self.watermark_ms.is_none_or(|watermark| time_ms > watermark) {
-                self.move_to(time_ms);
-            }
-        }
-        true
-    }
-
-    /// Whether none of the lines is late or far ahead, whatever came before them.
-    fn can_absorb(&self, piece: &Piece) -> bool {
-        let (Some(times), Some(watermark)) = (&piece.times, self.watermark_ms) else { return true };
-        let on_time =
-            |start_ms: TimestampMs, place: Place| place == Place::OnTime && start_ms >= self.floor_ms;
-        times.first_ms <= watermark + CLOCK_SKEW_MS
-            && piece.node.iter().all(|(start, _)| on_time(*start, self.node.place(*start, false)))
-            && piece.bucket.iter().all(|(start, _)| on_time(*start, self.bucket.place(*start, false)))
-    }
-
     /// The source has nothing more for now, and `now_ms` was the clock before it was asked.
     pub fn advance(&mut self, now_ms: TimestampMs) {
+        self.settle();
         let now_ms = now_ms.clamp(TIMES_MS.0, TIMES_MS.1);
         match self.watermark_ms {
             Some(watermark) if watermark > now_ms + CLOCK_SKEW_MS => self.restart(now_ms),
@@ -259,11 +350,13 @@ impl Windows {
     /// decided by the lines alone, not by when this is asked; ask before [`fragments`](Self::fragments) and
     /// [`state`](Self::state), which speak of what is open after it.
     pub fn close_due(&mut self) -> Vec<Part> {
+        self.book();
         std::mem::take(&mut self.closed)
     }
 
     /// Everything that is open, final or not: there is no more input.
     pub fn close_all(&mut self) -> Vec<Part> {
+        self.settle();
         self.close(
             |node, parts| node.close_all(seal_node, parts),
             |bucket, seal, parts| bucket.close_all(seal, parts),
@@ -273,6 +366,7 @@ impl Windows {
 
     /// What was counted in windows that stay open since the last time: to be appended to the store.
     pub fn fragments(&mut self) -> Vec<Fragment> {
+        self.settle();
         debug_assert!(self.closed.is_empty(), "closed parts are in no fragment");
         let mut fragments = Vec::new();
         self.node.fragments(|contents, _| (contents, None), &mut fragments);
@@ -307,6 +401,7 @@ impl Windows {
 
     /// Parts of windows before this are pruned: lines that come for them now are expired. Never above an open window.
     pub fn set_floor(&mut self, floor_ms: TimestampMs) {
+        self.settle();
         let open = self.node.oldest_open().into_iter().chain(self.bucket.oldest_open()).min();
         self.floor_ms = floor_ms.min(open.unwrap_or(floor_ms));
         self.node.forget_below(self.floor_ms);
@@ -375,17 +470,12 @@ impl Windows {
             }
         }
         let (admission, windows) = (&self.admission, self.settings.windows);
-        let context = Context {
-            events: &self.settings.events,
-            admission,
-            highest_candidate: u64::MAX,
-            settled_ms: TimestampMs::MIN,
-        };
+        let events = &self.settings.events;
         let limit = |contents, start| admission.limit_candidates(contents, windows.settled_before(start));
         for fragment in fragments {
             match fragment.window.kind {
-                WindowKind::Node => self.node.resume(fragment, &context, |contents, _| (contents, None)),
-                WindowKind::Bucket => self.bucket.resume(fragment, &context, limit),
+                WindowKind::Node => self.node.resume(fragment, events, |contents, _| (contents, None)),
+                WindowKind::Bucket => self.bucket.resume(fragment, events, limit),
             }
         }
     }
@@ -393,6 +483,7 @@ impl Windows {
     /// After [`restore`](Self::restore) without some of the fragments: lines that were counted in windows which nobody has
     /// any more become rejected ones, so that the books are right and the loss shows. Gives how many.
     pub fn write_off(&mut self) -> u64 {
+        self.settle();
         let lost = self.totals.counted.saturating_sub(self.totals.closed + self.open_requests());
         if lost > 0 {
             self.totals.counted -= lost;
@@ -520,6 +611,7 @@ impl Windows {
     /// part can be made of it any more, or in the first that is kept. Before any line is counted they wait for it.
     #[cold]
     fn book_pending(&mut self) {
+        self.settle();
         // The last line may be from a future that the wall clock does not believe in, or no more: not to be waited for.
         let believed_ms = self.watermark_ms.filter(|_| self.instance.is_some());
         let believed_ms = believed_ms.map_or(TimestampMs::MAX, |watermark| watermark + CLOCK_SKEW_MS);

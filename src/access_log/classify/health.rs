@@ -50,16 +50,27 @@ impl Health {
         Self { root: settings.root, addresses, paths, user_agents: settings.user_agents, asks }
     }
 
+    /// Whether the settings say anything of what is a health check.
+    #[inline]
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.asks
+    }
+
     /// Whether the settings make this request a health check, by who asks or for what. `path` is as it was sent, without
     /// the query; empty for garbage.
+    #[inline]
     pub(super) fn is_configured(&self, asked: &Asked<'_>, path: &[u8]) -> bool {
-        self.asks
-            && (asked.remote_addr.is_some_and(|addr| {
-                self.addresses.binary_search_by(|known| known.as_ref().cmp(addr)).is_ok()
-            }) || self.paths.iter().any(|known| known.as_ref() == path)
-                || asked
-                    .user_agent
-                    .is_some_and(|agent| self.user_agents.iter().any(|known| known.is_match(agent))))
+        self.asks && self.is_listed(asked, path)
+    }
+
+    fn is_listed(&self, asked: &Asked<'_>, path: &[u8]) -> bool {
+        asked
+            .remote_addr
+            .is_some_and(|addr| self.addresses.binary_search_by(|known| known.as_ref().cmp(addr)).is_ok())
+            || self.paths.iter().any(|known| known.as_ref() == path)
+            || asked
+                .user_agent
+                .is_some_and(|agent| self.user_agents.iter().any(|known| known.is_match(agent)))
     }
 
     /// Whether a `GET` or `HEAD` of `/` without a query is an anonymous one, as far as the log can say. RGW answers

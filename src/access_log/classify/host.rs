@@ -32,6 +32,12 @@ impl Hosts {
         Self { names }
     }
 
+    /// Whether none is configured, and so no host says anything.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// What `host` is: with or without a port, in any case. An address says nothing, and without configured names none does.
     pub(super) fn site<'a>(&self, host: &'a [u8]) -> Site<'a> {
         if self.names.is_empty() {

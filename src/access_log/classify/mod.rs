@@ -10,6 +10,7 @@ mod class;
 mod health;
 mod host;
 mod percent;
+mod plain;
 mod probe;
 mod query;
 mod redact;
@@ -128,6 +129,8 @@ pub struct Classifier {
     swift_account_in_url: Option<bool>,
     swift_auth: Box<[u8]>,
     admin: Box<[u8]>,
+    /// The lengths of these entries and of Swift's prefix, as bits.
+    entry_lengths: u64,
     health: Health,
     probe: Probe,
 }
@@ -141,25 +144,32 @@ impl Classifier {
             "/" => SwiftPrefix::Root,
             prefix => SwiftPrefix::Segment(entry(prefix)),
         };
+        let (swift_auth, admin) = (entry(&settings.swift_auth_entry), entry(&settings.admin_entry));
+        let swift_length = match &swift {
+            SwiftPrefix::Segment(prefix) => length_bit(prefix),
+            SwiftPrefix::Root => 0,
+        };
         Self {
+            entry_lengths: swift_length | length_bit(&swift_auth) | length_bit(&admin),
             release: settings.release,
             hosts: Hosts::new(&settings.dns_names, &settings.website_dns_names),
             swift,
             swift_account_in_url: settings.swift_account_in_url,
-            swift_auth: entry(&settings.swift_auth_entry),
-            admin: entry(&settings.admin_entry),
+            swift_auth,
+            admin,
             health: Health::new(settings.health),
             probe: Probe::new(settings.probe),
         }
     }
 
     /// Says what a request is. Decoded names borrow from `asked` where nothing had to be decoded, else from `scratch`.
+    #[inline(never)]
     pub fn classify<'a>(&self, asked: &Asked<'a>, scratch: &'a mut Vec<u8>) -> Classified<'a> {
-        if let (b"COPY", Some(destination)) = (asked.method, asked.destination) {
-            return self.copy(asked, destination, scratch);
-        }
         // Taken apart where they stand: moving a target through combinators costs as much as parsing it.
         let Some(method) = Method::parse(asked.method) else { return self.no_request(asked) };
+        if let (Method::Copy, Some(destination)) = (method, asked.destination) {
+            return self.copy(asked, destination, scratch);
+        }
         let Some(target) = Target::parse(asked.uri) else { return self.no_request(asked) };
         if is_refused_by_nginx(asked.status, &target) {
             return self.no_request(asked);
@@ -215,7 +225,7 @@ impl Classifier {
     ) -> Classified<'a> {
         let (first, rest) = first_segment(path);
         let below = &path[1 + first.len()..];
-        if !first.is_empty() {
+        if self.is_entry_length(first) {
             if *first == *self.admin {
                 let (operation, sync) = admin::operation(below, method, query, self.release);
                 let class = if sync { Class::Sync } else { Class::Admin };
@@ -233,11 +243,17 @@ impl Classifier {
         }
         match &self.swift {
             SwiftPrefix::Root => self.swift(asked, method, path, query),
-            SwiftPrefix::Segment(prefix) if !first.is_empty() && *first == **prefix => {
+            SwiftPrefix::Segment(prefix) if self.is_entry_length(first) && *first == **prefix => {
                 self.swift(asked, method, below, query)
             }
             SwiftPrefix::Segment(_) => self.s3(asked, method, query, first, rest),
         }
+    }
+
+    /// Whether a first segment is as long as some entry: told before they are compared, since nearly none is one.
+    #[inline]
+    fn is_entry_length(&self, first: &[u8]) -> bool {
+        !first.is_empty() && self.entry_lengths & length_bit(first) != 0
     }
 
     /// Swift's COPY, as RGW has it: an upload of what its header names.
@@ -295,6 +311,12 @@ impl Classifier {
         let class = class::class(operation, method, !object.is_empty());
         Classified { protocol: Protocol::S3, operation, class, tenant, bucket, object }
     }
+}
+
+/// A set that holds the length of this text; all very long ones are one.
+#[inline]
+const fn length_bit(text: &[u8]) -> u64 {
+    1 << if text.len() < 63 { text.len() } else { 63 }
 }
 
 /// Tenant and bucket of `tenant:bucket`.

@@ -20,12 +20,19 @@ impl Probe {
         Self { key: settings.key, addresses, asks }
     }
 
+    /// There is any way to recognise one.
+    #[inline]
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.asks
+    }
+
     /// The user agent is a probe's, and there is proof. Nearly every request ends at its first bytes.
     #[inline]
     pub(super) fn is_recognised(&self, asked: &Asked<'_>) -> bool {
-        if !self.asks {
-            return false;
-        }
+        self.asks && self.has_proof(asked)
+    }
+
+    fn has_proof(&self, asked: &Asked<'_>) -> bool {
         let Some(mark) = asked.user_agent.and_then(ProbeMark::parse) else { return false };
         self.key.as_ref().is_some_and(|key| mark.is_genuine(key, asked.time_ms))
             || asked.remote_addr.is_some_and(|addr| self.addresses.iter().any(|known| **known == *addr))

@@ -3,6 +3,7 @@
 use memchr::memchr;
 
 use super::percent::escaped_byte;
+use crate::access_log::scan;
 
 macro_rules! keys {
     ($($variant:ident = $text:literal,)+) => {
@@ -196,12 +197,11 @@ const DECODED: usize = 48;
 
 /// Calls `each` with every name, decoded, and its value, as sent. RGW splits at `&`, decodes, and only then splits at the
 /// first `=`, so that `acl%3Dx` is `acl`; of such a pair, all of it is given as the value.
+#[inline]
 pub(super) fn for_each_pair(query: &[u8], mut each: impl FnMut(&[u8], &[u8])) {
     let mut rest = query;
     while !rest.is_empty() {
-        // Names are short: a plain loop beats a call.
-        let end =
-            rest.iter().position(|byte| matches!(byte, b'=' | b'&' | b'%' | b'+')).unwrap_or(rest.len());
+        let end = scan::find_any([b'=', b'&', b'%', b'+'], rest).unwrap_or(rest.len());
         match rest.get(end) {
             Some(b'%' | b'+') => {
                 let pair = take_pair(&mut rest, end);
@@ -220,8 +220,9 @@ pub(super) fn for_each_pair(query: &[u8], mut each: impl FnMut(&[u8], &[u8])) {
 }
 
 /// Takes a pair, and the `&` after it, off the front of a query. There is no `&` before `from`.
+#[inline]
 fn take_pair<'a>(query: &mut &'a [u8], from: usize) -> &'a [u8] {
-    let end = memchr(b'&', &query[from..]).map_or(query.len(), |at| from + at);
+    let end = scan::find_near(b'&', &query[from..]).map_or(query.len(), |at| from + at);
     let pair = &query[..end];
     *query = query.get(end + 1..).unwrap_or_default();
     pair

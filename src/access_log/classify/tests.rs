@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::access_log::{MarkKey, ProbeMark};
+use crate::access_log::{MarkKey, ProbeMark, Record};
 
 /// A request in short: `METHOD /target`, and `host=…` where it matters.
 fn classify(classifier: &Classifier, request: &str, change: impl FnOnce(&mut Asked<'_>)) -> String {
@@ -597,6 +597,26 @@ fn names_borrow_from_the_request_unless_decoded() {
     );
 }
 
+#[test]
+fn what_nearly_all_requests_are_is_plain() {
+    let classifier = Classifier::new(ClassifierSettings::default());
+    let is_plain = |uri: &str, agent: Option<&'static [u8]>, status| {
+        let plain = uri.find(['?', '%']).unwrap_or(uri.len());
+        let (method, uri, plain_uri, user_agent) = (&b"GET"[..], uri.as_bytes(), Some(plain), agent);
+        let record = Record { method, uri, plain_uri, user_agent, status, ..Record::default() };
+        classifier.classify_plainly(&record).is_some()
+    };
+    for uri in ["/bucket/key", "/bucket", "/bucket/", "/bucket/key?uploadId=1&partNumber=2"] {
+        assert!(is_plain(uri, None, 200), "{uri}");
+    }
+    for uri in
+        ["/", "/?usage", "/bucket/a%20key", "/tenant:bucket/key", "/swift/v1/c/o", "/admin/user", "*", ""]
+    {
+        assert!(!is_plain(uri, None, 200), "{uri}");
+    }
+    assert!(!is_plain("/bucket/key", None, 400), "nginx may have refused it");
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_classified_and_nothing_grows(
@@ -622,6 +642,21 @@ proptest! {
         let found = classifier.classify(&asked, &mut scratch);
         let length = found.tenant.len() + found.bucket.len() + found.object.len();
         prop_assert!(length <= uri.len() + host.as_ref().map_or(0, Vec::len));
+        let first = uri.iter().position(|byte| matches!(byte, b'?' | b'%'));
+        let record = Record {
+            method: &method,
+            uri: &uri,
+            plain_uri: Some(first.unwrap_or(uri.len())),
+            host: host.as_deref(),
+            status,
+            ..Record::default()
+        };
+        for classifier in [&classifier, &Classifier::new(ClassifierSettings::default())] {
+            let mut scratch = Vec::new();
+            if let Some(plainly) = classifier.classify_plainly(&record) {
+                prop_assert_eq!(plainly, classifier.classify(&asked, &mut scratch), "the short way is of another opinion");
+            }
+        }
         if found.class == Class::Invalid {
             prop_assert_eq!(found, Classified { class: Class::Invalid, ..NOTHING });
         }

@@ -5,13 +5,16 @@ use super::value::{Fault, Parsed, three_digits};
 use crate::access_log::{TimeError, parse_msec, parse_time_iso8601, parse_time_local};
 use crate::point::TimestampMs;
 
+/// Length of `21/Nov/2026:18:59:54 +0000`.
+pub(super) const TIME_LOCAL: usize = 26;
+
 /// What was converted last, for each way nginx writes times.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Clock {
     /// The whole seconds of `$msec` with the dot: eleven bytes since 2001, until 2286.
     msec: Memo<11>,
     time_iso8601: Memo<25>,
-    time_local: Memo<26>,
+    time_local: Memo<TIME_LOCAL>,
 }
 
 impl Clock {
@@ -32,9 +35,19 @@ impl Clock {
         self.time_iso8601.read(input, parse_time_iso8601)
     }
 
-    #[inline]
+    #[cold]
     pub(super) fn time_local<'a>(&mut self, input: &'a [u8]) -> Parsed<'a, TimestampMs> {
         self.time_local.read(input, parse_time_local)
+    }
+
+    /// The same where it does not matter why it is none.
+    #[inline]
+    pub(super) fn known_time_local(&mut self, input: &[u8]) -> Option<TimestampMs> {
+        let text = input.first_chunk()?;
+        if self.time_local.text == *text {
+            return Some(self.time_local.time);
+        }
+        self.time_local(text).ok().map(|(_, time_ms)| time_ms)
     }
 }
 

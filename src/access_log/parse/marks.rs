@@ -4,7 +4,7 @@
 //! after a few bytes, a branch that nobody can predict. Sixteen bytes are compared at once instead, all of the block
 //! in one go, and what matches is written down.
 
-use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x64};
+use fearless_simd::{Level, Simd, dispatch, mask8x64, prelude::*, u8x64};
 
 /// Positions of all marks in a block of whole lines, ascending. A mark is a quote, a backslash or a control character. So
 /// between two marks is text that nginx did not have to escape and that ends no line, and a line whose marks are the
@@ -27,6 +27,8 @@ impl Default for Marks {
 const STRIDE: usize = 64;
 /// Marks written down at once: nearly always all of a stride.
 const AT_ONCE: usize = 4;
+/// The same where a processor can put positions side by side.
+const COMPRESSED: usize = 16;
 
 impl Marks {
     /// Finds the marks of a block.
@@ -37,15 +39,18 @@ impl Marks {
 
     #[inline(always)]
     fn find_with<S: Simd>(&mut self, simd: S, block: &[u8]) {
+        // In a register, where it is not if it stays a field.
+        let mut len = 0;
         let (strides, rest) = block.as_chunks::<STRIDE>();
         for (number, stride) in strides.iter().enumerate() {
-            self.note(number * STRIDE, marked(simd, stride));
+            len += note(simd, &mut self.at, len, number * STRIDE, stride);
         }
         if !rest.is_empty() {
             let mut last = [b' '; STRIDE];
             last[..rest.len()].copy_from_slice(rest);
-            self.note(strides.len() * STRIDE, marked(simd, &last));
+            len += note(simd, &mut self.at, len, strides.len() * STRIDE, &last);
         }
+        self.len = len;
     }
 
     /// The positions.
@@ -53,40 +58,69 @@ impl Marks {
     pub(super) fn as_slice(&self) -> &[u32] {
         &self.at[..self.len]
     }
-
-    /// Writes down the bits of a stride that begins at `base`.
-    #[inline(always)]
-    fn note(&mut self, base: usize, mut bits: u64) {
-        if self.at.len() < self.len + STRIDE {
-            self.grow();
-        }
-        let count = bits.count_ones() as usize;
-        let mut from = self.len;
-        self.len += count;
-        // A few more than there are cost less than a loop that ends at another place each time.
-        while let Some(slots) = self.at.get_mut(from..).and_then(|rest| rest.first_chunk_mut::<AT_ONCE>()) {
-            for slot in slots {
-                *slot = base as u32 + bits.trailing_zeros();
-                bits &= bits.wrapping_sub(1);
-            }
-            from += AT_ONCE;
-            if from >= self.len {
-                break;
-            }
-        }
-    }
-
-    #[cold]
-    fn grow(&mut self) {
-        self.at.resize((self.len + STRIDE).max(2 * self.at.len()), 0);
-    }
 }
 
-/// One bit for each byte of the stride that is a mark, the first in the lowest.
+/// Writes down, from `len` on, the marks of a stride that begins at `base`. Gives how many there are.
 #[inline(always)]
-fn marked<S: Simd>(simd: S, stride: &[u8; STRIDE]) -> u64 {
+fn note<S: Simd>(simd: S, at: &mut Vec<u32>, len: usize, base: usize, stride: &[u8; STRIDE]) -> usize {
+    let marked = marked(simd, stride);
+    let mut bits = marked.to_bitmask();
+    let count = bits.count_ones() as usize;
+    if at.len() < len + STRIDE {
+        grow(at, len + STRIDE);
+    }
+    let Some(slots) = at.get_mut(len..).and_then(|rest| rest.first_chunk_mut::<STRIDE>()) else { return 0 };
+    if can_compress(simd.level()) && count <= COMPRESSED {
+        let places: [u8; STRIDE] = u8x64::simd_from(simd, PLACES).compress(marked).into();
+        for (slot, place) in slots[..COMPRESSED].iter_mut().zip(places) {
+            *slot = base as u32 + u32::from(place);
+        }
+        return count;
+    }
+    // A few more than there are cost less than a loop that ends at another place each time.
+    for slots in slots.as_chunks_mut::<AT_ONCE>().0 {
+        for slot in slots {
+            *slot = base as u32 + bits.trailing_zeros();
+            bits &= bits.wrapping_sub(1);
+        }
+        if bits == 0 {
+            break;
+        }
+    }
+    count
+}
+
+/// The places in a stride.
+const PLACES: [u8; STRIDE] = {
+    let mut places = [0; STRIDE];
+    let mut at = 0;
+    while at < STRIDE {
+        places[at] = at as u8;
+        at += 1;
+    }
+    places
+};
+
+/// Whether a processor puts what is marked side by side in one go: elsewhere that is a detour.
+#[inline(always)]
+fn can_compress(level: Level) -> bool {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    return matches!(level, Level::Avx512(_));
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+    return false;
+}
+
+#[cold]
+#[inline(never)]
+fn grow(at: &mut Vec<u32>, needed: usize) {
+    at.resize(needed.max(2 * at.len()), 0);
+}
+
+/// Which bytes of the stride are marks.
+#[inline(always)]
+fn marked<S: Simd>(simd: S, stride: &[u8; STRIDE]) -> mask8x64<S> {
     let text = u8x64::simd_from(simd, *stride);
-    (text.simd_eq(b'"') | text.simd_eq(b'\\') | text.simd_lt(b' ')).to_bitmask()
+    text.simd_eq(b'"') | text.simd_eq(b'\\') | text.simd_lt(b' ')
 }
 
 #[cfg(test)]
@@ -104,7 +138,7 @@ mod tests {
             for place in 0..STRIDE {
                 let mut stride = [b'a'; STRIDE];
                 stride[place] = byte;
-                let bits = dispatch!(Level::new(), simd => marked(simd, &stride));
+                let bits = dispatch!(Level::new(), simd => marked(simd, &stride).to_bitmask());
                 assert_eq!(bits, u64::from(is_mark(byte)) << place, "{byte:#x} at {place}");
             }
         }

@@ -2,9 +2,11 @@
 //! format's own. The marks of the block say where values end. Any doubt, and the line takes the thorough way instead,
 //! which alone decides what is wrong with it: so this one may only be quick, never of another opinion.
 
-use super::assign;
-use super::clock::Clock;
-use crate::access_log::format::{Back, Extent, Field, Guard, Literal, Plan};
+mod known;
+
+use super::clock::{Clock, TIME_LOCAL};
+use super::{assign, present, request, value};
+use crate::access_log::format::{Back, Extent, Field, Guard, Literal, Plan, Step};
 use crate::access_log::{Record, scan};
 
 /// A plan of steps by marks. `None` of it for formats whose text has marks other than quotes, or where values have to be
@@ -13,14 +15,49 @@ use crate::access_log::{Record, scan};
 pub(super) struct PlainPlan {
     prefix: Text,
     steps: Box<[PlainStep]>,
+    /// How many marks a line has: the format's quotes, and the newline.
+    marks: usize,
     has_body_bytes: bool,
+    /// The same, compiled with the program.
+    known: Option<known::Read>,
 }
 
 #[derive(Clone, Debug)]
 struct PlainStep {
-    field: Field,
-    end: End,
+    way: Way,
+    /// Which of the line's marks is the next one after its value.
+    mark: usize,
     after: Text,
+}
+
+/// How a value is read. Those that nearly every line has are read where they stand, eight bytes at a time; the others as
+/// on the thorough way, once it is known where they end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Not at all: it ends so many bytes before the next mark.
+    Skip(usize),
+    /// `$request`, up to the next mark.
+    Request,
+    /// `$remote_addr`, up to the first blank.
+    RemoteAddr,
+    /// `$http_user_agent`, up to the next mark.
+    UserAgent,
+    /// `$time_local`.
+    TimeLocal,
+    /// `$msec`.
+    Msec,
+    /// `$status`.
+    Status,
+    /// `$request_length`.
+    RequestLength,
+    /// `$body_bytes_sent`.
+    BodyBytesSent,
+    /// `$bytes_sent`.
+    BytesSent,
+    /// `$request_time`.
+    RequestTime,
+    /// Any other.
+    Other(Field, End),
 }
 
 /// Where a value ends.
@@ -36,8 +73,40 @@ enum End {
     Byte(u8),
 }
 
+impl Way {
+    fn of(step: &Step) -> Option<Self> {
+        let end = match &step.extent {
+            Extent::Own => End::Own,
+            Extent::Fixed(length) => End::Fixed(*length),
+            Extent::Byte(b'"') | Extent::JsonQuote => End::BeforeMark(0),
+            Extent::Byte(byte) => End::Byte(*byte),
+            Extent::Tail { guard: Guard::Byte(b'"') | Guard::JsonQuote | Guard::LineEnd, back } => {
+                match **back {
+                    [Back::Over(length)] => End::BeforeMark(length),
+                    _ => return None,
+                }
+            }
+            Extent::Tail { .. } | Extent::List | Extent::Leftmost => return None,
+        };
+        Some(match (step.field, end) {
+            (Field::Skip, End::BeforeMark(bytes)) => Self::Skip(bytes),
+            (Field::Request, End::BeforeMark(0)) => Self::Request,
+            (Field::RemoteAddr, End::Byte(b' ')) => Self::RemoteAddr,
+            (Field::UserAgent, End::BeforeMark(0)) => Self::UserAgent,
+            (Field::TimeLocal, End::Own) => Self::TimeLocal,
+            (Field::Msec, End::Own) => Self::Msec,
+            (Field::Status, End::Own) => Self::Status,
+            (Field::RequestLength, End::Own) => Self::RequestLength,
+            (Field::BodyBytesSent, End::Own) => Self::BodyBytesSent,
+            (Field::BytesSent, End::Own) => Self::BytesSent,
+            (Field::RequestTime, End::Own) => Self::RequestTime,
+            (field, end) => Self::Other(field, end),
+        })
+    }
+}
+
 /// The format's text, at most eight bytes of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Text {
     bytes: u64,
     mask: u64,
@@ -48,50 +117,56 @@ struct Text {
 impl Text {
     fn new(literal: &Literal) -> Option<Self> {
         let is_plain = |byte: &u8| matches!(byte, b' '..0x7f) && *byte != b'\\';
-        (literal.text.len() <= 8 && literal.text.iter().all(is_plain)).then(|| Self {
-            bytes: literal.head,
-            mask: literal.mask,
-            len: literal.text.len(),
-            quotes: literal.text.iter().filter(|byte| **byte == b'"').count(),
-        })
+        (literal.text.len() <= 8 && literal.text.iter().all(is_plain)).then(|| Self::of(&literal.text))
+    }
+
+    const fn of(text: &[u8]) -> Self {
+        let mut this = Self { bytes: 0, mask: 0, len: text.len(), quotes: 0 };
+        let mut at = 0;
+        while at < text.len() {
+            this.bytes |= (text[at] as u64) << (8 * at);
+            this.mask |= 0xff << (8 * at);
+            this.quotes += (text[at] == b'"') as usize;
+            at += 1;
+        }
+        this
     }
 
     /// The place after it, if it stands at `at`.
-    #[inline]
+    #[inline(always)]
     fn pass(&self, block: &[u8], at: usize) -> Option<usize> {
-        // Near the end of the block there are no eight bytes left: a line in many thousands.
-        let bytes = u64::from_le_bytes(*block.get(at..)?.first_chunk()?);
-        (bytes & self.mask == self.bytes).then_some(at + self.len)
+        (eight(block, at)? & self.mask == self.bytes).then_some(at + self.len)
     }
+}
+
+/// Eight bytes as a number, the first in its lowest byte. Near the end of the block there are none left: a line in many
+/// thousands.
+#[inline]
+fn eight(block: &[u8], at: usize) -> Option<u64> {
+    block.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
 impl PlainPlan {
     pub(super) fn new(plan: &Plan) -> Option<Self> {
-        let step = |step: &super::Step| {
-            let end = match &step.extent {
-                Extent::Own => End::Own,
-                Extent::Fixed(length) => End::Fixed(*length),
-                Extent::Byte(b'"') | Extent::JsonQuote => End::BeforeMark(0),
-                Extent::Byte(byte) => End::Byte(*byte),
-                Extent::Tail { guard: Guard::Byte(b'"') | Guard::JsonQuote | Guard::LineEnd, back } => {
-                    match **back {
-                        [Back::Over(length)] => End::BeforeMark(length),
-                        _ => return None,
-                    }
-                }
-                Extent::Tail { .. } | Extent::List | Extent::Leftmost => return None,
-            };
-            Some(PlainStep { field: step.field, end, after: Text::new(&step.literal)? })
+        let prefix = Text::new(&plan.prefix)?;
+        let mut marks = prefix.quotes;
+        let step = |step: &Step| {
+            let (way, after, mark) = (Way::of(step)?, Text::new(&step.literal)?, marks);
+            marks += after.quotes;
+            Some(PlainStep { way, mark, after })
         };
-        Some(Self {
-            prefix: Text::new(&plan.prefix)?,
-            steps: plan.steps.iter().map(step).collect::<Option<_>>()?,
-            has_body_bytes: plan.has_body_bytes,
-        })
+        let steps: Box<[PlainStep]> = plan.steps.iter().map(step).collect::<Option<_>>()?;
+        let known = if plan.has_body_bytes { known::find(prefix, &steps) } else { None };
+        Some(Self { prefix, steps, marks: marks + 1, has_body_bytes: plan.has_body_bytes, known })
     }
 
-    /// Reads the line that begins at `start` of the block; `marks` are those from there on. Gives the place of its newline
-    /// and how many marks it has, that one included.
+    /// How many marks a line has that can be read so.
+    pub(super) fn marks(&self) -> usize {
+        self.marks
+    }
+
+    /// Reads the line that begins at `start` of the block; `marks` are those from there on. Gives the place of its newline;
+    /// it has as many marks as every such line ([`marks`](Self::marks)).
     #[inline]
     pub(super) fn read<'a>(
         &self,
@@ -100,41 +175,133 @@ impl PlainPlan {
         marks: &[u32],
         record: &mut Record<'a>,
         clock: &mut Clock,
-    ) -> Option<(usize, usize)> {
+    ) -> Option<usize> {
+        match self.known {
+            Some(read) => read(block, start, marks, record, clock),
+            None => self.read_by_steps(block, start, marks, record, clock),
+        }
+    }
+
+    /// A function of its own: beside everything else that is done with a line, what it works with would not find room in
+    /// the processor's registers.
+    #[inline(never)]
+    fn read_by_steps<'a>(
+        &self,
+        block: &'a [u8],
+        start: usize,
+        marks: &[u32],
+        record: &mut Record<'a>,
+        clock: &mut Clock,
+    ) -> Option<usize> {
+        let marks = marks.get(..self.marks)?;
         let mut at = self.prefix.pass(block, start)?;
-        let mut used = self.prefix.quotes;
         for step in &self.steps {
-            let mark = *marks.get(used)? as usize;
-            if step.field == Field::Skip
-                && let End::BeforeMark(bytes) = step.end
-            {
-                // Nothing to be read: on to what has to follow.
-                let end = mark.checked_sub(bytes).filter(|end| *end >= at)?;
-                at = step.after.pass(block, end)?;
-                used += step.after.quotes;
-                continue;
-            }
-            let end = match step.end {
-                End::Own => block.len(),
-                End::Fixed(length) => at + length,
-                End::BeforeMark(bytes) => mark.checked_sub(bytes)?,
-                End::Byte(byte) => at + scan::find_near(byte, block.get(at..mark)?)?,
-            };
-            let (rest, ()) = assign(step.field, block.get(at..end)?, record, clock).ok()?;
-            at = match step.end {
-                End::Own => end - rest.len(),
-                _ if rest.is_empty() => end,
-                _ => return None,
-            };
-            at = step.after.pass(block, at)?;
-            used += step.after.quotes;
+            let mark = *marks.get(step.mark)? as usize;
+            let end = read_value(step.way, block, at, mark, record, clock)?;
+            at = step.after.pass(block, end)?;
         }
         if !self.has_body_bytes {
             record.body_bytes_sent = record.bytes_sent.unwrap_or_default();
         }
         // All that the line has, and not one mark that is not the format's.
-        let newline = *marks.get(used)? as usize;
-        (newline == at && block.get(at) == Some(&b'\n')).then_some((newline, used + 1))
+        let newline = *marks.last()? as usize;
+        (newline == at && block.get(at) == Some(&b'\n')).then_some(newline)
+    }
+}
+
+/// Reads the value that stands at `at`, and gives its end.
+#[inline(always)]
+fn read_value<'a>(
+    way: Way,
+    block: &'a [u8],
+    at: usize,
+    mark: usize,
+    record: &mut Record<'a>,
+    clock: &mut Clock,
+) -> Option<usize> {
+    Some(match way {
+        Way::Skip(bytes) => mark.checked_sub(bytes).filter(|end| *end >= at)?,
+        Way::Request => {
+            request::split(present(block.get(at..mark)?).unwrap_or_default(), record);
+            mark
+        }
+        Way::RemoteAddr => {
+            let input = block.get(at..mark)?;
+            let length = scan::find_near(b' ', input)?;
+            record.remote_addr = present(input.get(..length)?);
+            at + length
+        }
+        Way::UserAgent => {
+            record.user_agent = present(block.get(at..mark)?);
+            mark
+        }
+        Way::TimeLocal => {
+            record.time_ms = clock.known_time_local(block.get(at..)?)?;
+            at + TIME_LOCAL
+        }
+        Way::Msec => {
+            let (rest, time_ms) = clock.msec(block.get(at..)?).ok()?;
+            record.time_ms = time_ms;
+            block.len() - rest.len()
+        }
+        Way::Status => {
+            record.status = value::three(eight(block, at)?)?;
+            at + 3
+        }
+        Way::RequestLength => {
+            let (length, bytes) = number(block, at)?;
+            record.request_length = Some(bytes);
+            at + length
+        }
+        Way::BodyBytesSent => {
+            let (length, bytes) = number(block, at)?;
+            record.body_bytes_sent = bytes;
+            at + length
+        }
+        Way::BytesSent => {
+            let (length, bytes) = number(block, at)?;
+            record.bytes_sent = Some(bytes);
+            at + length
+        }
+        Way::RequestTime => {
+            let (length, time_ms) = value::below_ten_seconds(eight(block, at)?)
+                .or_else(|| value::any_seconds(block.get(at..)?))?;
+            record.request_time_ms = Some(time_ms);
+            at + length
+        }
+        Way::Other(field, end) => other(field, end, block, at, mark, record, clock)?,
+    })
+}
+
+/// A number of bytes, and how many digits it has.
+#[inline(always)]
+fn number(block: &[u8], at: usize) -> Option<(usize, u64)> {
+    value::up_to_seven_digits(eight(block, at)?).or_else(|| value::all_digits(block.get(at..)?))
+}
+
+/// Reads a value as on the thorough way, and gives its end.
+#[inline(always)]
+fn other<'a>(
+    field: Field,
+    end: End,
+    block: &'a [u8],
+    at: usize,
+    mark: usize,
+    record: &mut Record<'a>,
+    clock: &mut Clock,
+) -> Option<usize> {
+    let end = match end {
+        End::Own => {
+            let (rest, ()) = assign(field, block.get(at..)?, record, clock).ok()?;
+            return Some(block.len() - rest.len());
+        }
+        End::Fixed(length) => at + length,
+        End::BeforeMark(bytes) => mark.checked_sub(bytes)?,
+        End::Byte(byte) => at + scan::find_near(byte, block.get(at..mark)?)?,
+    };
+    match assign(field, block.get(at..end)?, record, clock) {
+        Ok((b"", ())) => Some(end),
+        _ => None,
     }
 }
 

@@ -1,35 +1,69 @@
 //! The text of `$request`: method and target, if it is a request at all.
 
-use crate::access_log::scan;
+use crate::access_log::{Record, scan};
 
-/// Method and target of `METHOD target` or `METHOD target HTTP/x.y`, as far as nginx is of the same opinion: it lets
-/// more than one blank pass between the three and after them (real gateways get such requests, and answer them).
+/// Takes a request line apart into the record's method and target: `METHOD target` or `METHOD target HTTP/x.y`, as far as
+/// nginx is of the same opinion: it lets more than one blank pass between the three and after them (real gateways get such
+/// requests, and answer them). Leaves both empty for anything else.
 #[inline]
-pub(super) fn split(request: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (method, rest) = request.split_at(method_length(request)?);
+pub(super) fn split<'a>(request: &'a [u8], record: &mut Record<'a>) {
+    record.request = request;
+    let Some(length) = method_length(request) else { return };
+    let (method, rest) = request.split_at(length);
     if let Some(target) = rest[1..].strip_suffix(b" HTTP/1.1")
         && !target.is_empty()
-        && !scan::contains(b' ', target)
     {
-        return Some((method, target));
+        // One look for all that matters in a target, and nearly none has any of it.
+        let first = scan::find_any([b' ', b'?', b'%'], target);
+        if first.is_none_or(|at| !scan::contains(b' ', &target[at..])) {
+            record.method = method;
+            record.uri = target;
+            record.plain_uri = Some(first.unwrap_or(target.len()));
+            return;
+        }
     }
+    split_rarely(method, rest, record);
+}
+
+/// The same for an older protocol, or with more blanks than it takes.
+#[cold]
+fn split_rarely<'a>(method: &'a [u8], rest: &'a [u8], record: &mut Record<'a>) {
     let target = skip_blanks(rest);
     let end = memchr::memchr(b' ', target).unwrap_or(target.len());
     let (target, rest) = target.split_at(end);
-    (!target.is_empty() && is_end(rest)).then_some((method, target))
+    if !target.is_empty() && is_end(rest) {
+        (record.method, record.uri) = (method, target);
+    }
 }
 
 /// How long the method is, up to the blank after it.
 #[inline]
 fn method_length(request: &[u8]) -> Option<usize> {
-    // Nearly all of what a gateway is asked.
-    const FREQUENT: [&[u8]; 5] = [b"GET ", b"PUT ", b"HEAD ", b"POST ", b"DELETE "];
-    if let Some(method) = FREQUENT.iter().find(|method| request.starts_with(method)) {
-        return Some(method.len() - 1);
+    if let Some(first) = request.first_chunk() {
+        let first = u64::from_le_bytes(*first);
+        if let Some((_, _, length)) = FREQUENT.iter().find(|(text, mask, _)| first & mask == *text) {
+            return Some(*length);
+        }
     }
     let blank = scan::find_near(b' ', request).filter(|blank| *blank > 0)?;
     let is_method = |byte: &u8| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-');
     request[..blank].iter().all(is_method).then_some(blank)
+}
+
+/// Nearly all of what a gateway is asked: the method's bytes and the blank, as a number, what of eight bytes they are, and
+/// the method's length.
+const FREQUENT: [(u64, u64, usize); 5] =
+    [frequent(b"GET "), frequent(b"PUT "), frequent(b"HEAD "), frequent(b"POST "), frequent(b"DELETE ")];
+
+const fn frequent(method: &[u8]) -> (u64, u64, usize) {
+    let (mut text, mut mask) = (0, 0);
+    let mut at = 0;
+    while at < method.len() {
+        text |= (method[at] as u64) << (8 * at);
+        mask |= 0xff << (8 * at);
+        at += 1;
+    }
+    (text, mask, method.len() - 1)
 }
 
 fn skip_blanks(text: &[u8]) -> &[u8] {
@@ -51,8 +85,14 @@ mod tests {
     use super::*;
 
     fn check(request: &str, expected: Option<(&str, &str)>) {
-        let expected = expected.map(|(method, target)| (method.as_bytes(), target.as_bytes()));
-        assert_eq!(split(request.as_bytes()), expected, "{request:?}");
+        let mut record = Record::default();
+        split(request.as_bytes(), &mut record);
+        let (method, target) = expected.unwrap_or_default();
+        assert_eq!((record.method, record.uri), (method.as_bytes(), target.as_bytes()), "{request:?}");
+        if let Some(plain) = record.plain_uri {
+            let first = target.find(['?', '%']);
+            assert_eq!(plain, first.unwrap_or(target.len()), "{request:?}");
+        }
     }
 
     #[test]
@@ -72,6 +112,9 @@ mod tests {
         check("GET / ", Some(("GET", "/")));
         check("GET  /two HTTP/1.1", Some(("GET", "/two")));
         check("GET /x  HTTP/1.1 ", Some(("GET", "/x")));
+        check("GET /x?y%20 HTTP/1.1", Some(("GET", "/x?y%20")));
+        check("GET /x%20?y HTTP/1.1", Some(("GET", "/x%20?y")));
+        check("GET /x?y z HTTP/1.1", None);
         check("GET http://h/x?acl HTTP/1.1", Some(("GET", "http://h/x?acl")));
         check("OPTIONS * HTTP/1.1", Some(("OPTIONS", "*")));
         check("M-SEARCH * HTTP/1.1", Some(("M-SEARCH", "*")));

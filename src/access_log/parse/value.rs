@@ -41,16 +41,61 @@ pub(super) fn split(input: &[u8], length: usize) -> Parsed<'_, &[u8]> {
 /// A run of digits. Up to seven, and nearly all are, without a branch on their number.
 #[inline]
 pub(super) fn digits(input: &[u8]) -> Parsed<'_, u64> {
-    if let Some(chunk) = input.first_chunk::<8>() {
-        let word = u64::from_le_bytes(*chunk) ^ 0x3030_3030_3030_3030;
-        // The high bit of each byte that is not 0..=9; what carries into later bytes does not matter.
-        let others = (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080;
-        let length = others.trailing_zeros() as usize / 8;
-        if (1..8).contains(&length) {
-            return Ok((&input[length..], eight_digits(word << (64 - 8 * length))));
-        }
+    if let Some(chunk) = input.first_chunk()
+        && let Some((length, value)) = up_to_seven_digits(u64::from_le_bytes(*chunk))
+    {
+        return Ok((&input[length..], value));
     }
     many_digits(input)
+}
+
+/// One to seven digits, and how many, at the start of eight bytes (the first in the lowest byte of the number).
+#[inline]
+pub(super) fn up_to_seven_digits(chunk: u64) -> Option<(usize, u64)> {
+    let word = chunk ^ ZEROS;
+    let length = others(word).trailing_zeros() as usize / 8;
+    (1..8).contains(&length).then(|| (length, eight_digits(word << (64 - 8 * length))))
+}
+
+/// Digit by digit the same, of any number of them: their number and value.
+#[cold]
+pub(super) fn all_digits(input: &[u8]) -> Option<(usize, u64)> {
+    many_digits(input).ok().map(|(rest, value)| (input.len() - rest.len(), value))
+}
+
+/// `1.234` at the start of eight bytes, as milliseconds, and its length.
+#[inline]
+pub(super) fn below_ten_seconds(chunk: u64) -> Option<(usize, u32)> {
+    const SHAPE: u64 = 0x30_30_30_2e_30;
+    const BYTES: u64 = 0xff_ff_ff_ff_ff;
+    let word = (chunk ^ SHAPE) & BYTES;
+    // The dot has to be one: it has no high bit only if it is 0 now.
+    let others = (word.wrapping_add(0x76_76_76_7f_76) | word) & 0x80_80_80_80_80;
+    let digit = |at: u32| (word >> (8 * at)) as u32 & 0xff;
+    (others == 0).then(|| (5, digit(0) * 1000 + digit(2) * 100 + digit(3) * 10 + digit(4)))
+}
+
+/// The same of any length.
+#[cold]
+pub(super) fn any_seconds(input: &[u8]) -> Option<(usize, u32)> {
+    milliseconds(input).ok().map(|(rest, time_ms)| (input.len() - rest.len(), time_ms))
+}
+
+/// Three digits at the start of eight bytes.
+#[inline]
+pub(super) fn three(chunk: u64) -> Option<u16> {
+    let word = (chunk ^ ZEROS) & 0xff_ff_ff;
+    let digit = |at: u32| (word >> (8 * at)) as u16 & 0xff;
+    (others(word) == 0).then(|| digit(0) * 100 + digit(1) * 10 + digit(2))
+}
+
+/// Eight digits 0.
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// The high bit of each byte that is not 0..=9; those after the first may have it too: what carries does not matter.
+#[inline]
+fn others(word: u64) -> u64 {
+    (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080
 }
 
 /// Eight values 0..=9, the first in the lowest byte, as one number: pairs, then fours, then all.

@@ -13,37 +13,46 @@ const PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
-/// Appends an integer, two digits a step.
+/// Numbers below this have at most eight digits.
+const EIGHT: u64 = 100_000_000;
+
+/// Appends an integer, without a branch on how many digits it has, which nobody can predict, as long as it is below
+/// [`EIGHT`].
 #[inline]
 pub(super) fn unsigned(out: &mut Vec<u8>, value: u64) {
-    // Most counts are small. All of a chunk is copied and the rest cut off again: a copy of any length is a call.
-    if value < 100 {
-        let at = out.len();
-        let single = usize::from(value < 10);
-        out.extend_from_slice(&PAIRS[value as usize]);
-        out[at] = out[at + single];
-        out.truncate(at + 2 - single);
+    if let Some((digits, length)) = up_to_eight(value) {
+        let end = out.len() + length;
+        // All eight are copied and the rest cut off again: a copy of any length is a call.
+        out.extend_from_slice(&digits);
+        out.truncate(end);
     } else {
-        many_digits(out, value);
+        unsigned(out, value / EIGHT);
+        out.extend_from_slice(&(eight_digits(value % EIGHT) | ZEROS).to_le_bytes());
     }
 }
 
-fn many_digits(out: &mut Vec<u8>, mut value: u64) {
-    let mut digits = [0; 20]; // u64::MAX has 20
-    let mut start = digits.len();
-    while value >= 100 {
-        start -= 2;
-        digits[start..start + 2].copy_from_slice(&PAIRS[(value % 100) as usize]);
-        value /= 100;
-    }
-    if value >= 10 {
-        start -= 2;
-        digits[start..start + 2].copy_from_slice(&PAIRS[value as usize]);
-    } else {
-        start -= 1;
-        digits[start] = b'0' + value as u8;
-    }
-    out.extend_from_slice(&digits[start..]);
+/// The digits of an integer below [`EIGHT`], and how many they are.
+#[inline]
+pub(super) fn up_to_eight(value: u64) -> Option<([u8; 8], usize)> {
+    (value < EIGHT).then(|| {
+        let digits = eight_digits(value);
+        // The last digit stays if it is all there is.
+        let zeros = (digits | 1 << 56).trailing_zeros() / 8;
+        (((digits | ZEROS) >> (8 * zeros)).to_le_bytes(), 8 - zeros as usize)
+    })
+}
+
+/// Eight digits `0`.
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// The digits of a number below [`EIGHT`], a byte each, the first in the lowest: halves, then quarters, then all.
+#[inline]
+fn eight_digits(value: u64) -> u64 {
+    let halves = value / 10_000 | (value % 10_000) << 32;
+    let hundreds = (halves * 10_486 >> 20) & 0x7f_0000_007f;
+    let quarters = hundreds | (halves - hundreds * 100) << 16;
+    let tens = (quarters * 103 >> 10) & 0x0f_000f_000f_000f;
+    tens | (quarters - tens * 10) << 8
 }
 
 /// Appends an integer with its sign.
@@ -54,13 +63,18 @@ pub(super) fn signed(out: &mut Vec<u8>, value: i64) {
     unsigned(out, value.unsigned_abs());
 }
 
+/// The number as an integer. Whole milliseconds are what nginx measures: all latencies but means.
+#[inline]
+pub(super) fn whole(value: f64) -> Option<u64> {
+    let whole = value as u32;
+    (f64::from(whole) == value && value.is_sign_positive()).then_some(u64::from(whole))
+}
+
 /// Appends a finite number so that reading it gives the same one, always with a fraction or an exponent: `12.0`.
 /// InfluxDB would take `12` for a float too, but a reader of the line would not.
 pub(super) fn float(out: &mut Vec<u8>, value: f64) {
-    // Whole milliseconds are what nginx measures: all but means.
-    let whole = value as u32;
-    if f64::from(whole) == value && value.is_sign_positive() {
-        unsigned(out, u64::from(whole));
+    if let Some(whole) = whole(value) {
+        unsigned(out, whole);
         out.extend_from_slice(b".0");
         return;
     }
@@ -85,6 +99,9 @@ pub(super) fn float(out: &mut Vec<u8>, value: f64) {
             1
         };
         out.extend_from_slice(&digits[..used]);
+    } else if (0.001..1e9).contains(&value) {
+        // A mean. The same as below, several times as fast.
+        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
     } else {
         // `{:?}` is the shortest that reads back, with an exponent where that is shorter, and never bare.
         write!(out, "{value:?}").expect("a Vec takes every write");
@@ -132,6 +149,12 @@ mod tests {
             let value = value >> shift;
             prop_assert_eq!(text(|out| unsigned(out, value)), value.to_string());
             prop_assert_eq!(text(|out| signed(out, sign >> shift)), (sign >> shift).to_string());
+        }
+
+        #[test]
+        fn means_are_what_fmt_says(sum: u32, count in 1u32..100_000) {
+            let mean = f64::from(sum) / f64::from(count);
+            prop_assert_eq!(text(|out| float(out, mean)), format!("{mean:?}"));
         }
 
         #[test]

@@ -1,5 +1,7 @@
 //! What may not stand in a line as it is.
 
+use fearless_simd::{Level, dispatch, prelude::*, u8x16};
+
 use super::{MAX_NAME_BYTES, MAX_TEXT_BYTES};
 
 /// Appends a measurement. `#` at the start of a line would make it a comment.
@@ -22,13 +24,19 @@ pub(super) fn name(out: &mut Vec<u8>, name: &str) {
     write(out, name, IN_NAME, |out, at| name_byte(out, name, at));
 }
 
-/// Appends a name with what cannot be said in it percent-encoded, but not yet escaped: by this it is compared.
-pub(super) fn clean_name(out: &mut Vec<u8>, name: &str) {
+/// Appends a name with what cannot be said in it percent-encoded, but not yet escaped: by this it is compared. Says
+/// whether it is as it was, and nothing of it has to be [escaped](clean) either.
+pub(super) fn clean_name(out: &mut Vec<u8>, name: &str) -> bool {
     let name = cut(name, MAX_NAME_BYTES).as_bytes();
-    write(out, name, UNSPEAKABLE, |out, at| match name[at] {
+    if are_harmless(name, IN_NAME) {
+        out.extend_from_slice(name);
+        return true;
+    }
+    write_pieces(out, name, UNSPEAKABLE, |out, at| match name[at] {
         b'%' if !is_percent_encoded(name, at) => out.push(b'%'),
         byte => percent(out, byte),
     });
+    false
 }
 
 /// Appends a name that went through [`clean_name`].
@@ -45,15 +53,42 @@ pub(super) fn text(out: &mut Vec<u8>, text: &str) {
     });
 }
 
+/// Whether a name is there and stays as it is.
+pub(super) fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.len() <= MAX_NAME_BYTES && are_harmless(name.as_bytes(), IN_NAME)
+}
+
 /// Copies runs of harmless bytes whole, and hands the place of every byte of these kinds to `special`.
 #[inline]
 fn write(out: &mut Vec<u8>, bytes: &[u8], kinds: u8, special: impl Fn(&mut Vec<u8>, usize)) {
-    // Nearly every name and text is harmless as a whole: told by one pass without a branch.
-    if bytes.iter().fold(0, |all, byte| all | KINDS[usize::from(*byte)]) & kinds == 0 {
+    // Nearly every name and text is harmless as a whole.
+    if are_harmless(bytes, kinds) {
         out.extend_from_slice(bytes);
     } else {
         write_pieces(out, bytes, kinds, special);
     }
+}
+
+/// Whether no byte is of these kinds.
+#[inline]
+fn are_harmless(bytes: &[u8], kinds: u8) -> bool {
+    let (sixteens, rest) = bytes.as_chunks::<16>();
+    let Some(last) = bytes.last_chunk() else { return kinds_of(rest) & kinds == 0 };
+    // No byte of any kind is in what we name ourselves, and in most of what others do: sixteen bytes are told at once.
+    let is_special = |sixteen: &[u8; 16]| {
+        dispatch!(Level::baseline(), simd => {
+            let text = u8x16::simd_from(simd, *sixteen);
+            let special = text.simd_lt(0x21) | text.simd_eq(0x7f) | text.simd_eq(b'\\') | text.simd_eq(b'"');
+            (special | text.simd_eq(b',') | text.simd_eq(b'=') | text.simd_eq(b'%')).any_true()
+        })
+    };
+    !(sixteens.iter().any(is_special) || is_special(last)) || kinds_of(bytes) & kinds == 0
+}
+
+/// All kinds that there are, told by one pass without a branch.
+#[inline]
+fn kinds_of(bytes: &[u8]) -> u8 {
+    bytes.iter().fold(0, |all, byte| all | KINDS[usize::from(*byte)])
 }
 
 #[cold]

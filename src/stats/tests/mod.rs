@@ -7,5 +7,4 @@ mod codec;
 mod fixture;
 mod measurements;
 mod model;
-mod piece;
 mod replay;

@@ -1,0 +1,114 @@
+//! The steps of formats that are known when compiling: each is a piece of the program instead of data to be looked at for
+//! every value of every line, which takes as long as to read the values.
+
+use super::{Clock, End, PlainStep, Text, Way, read_value};
+use crate::access_log::Record;
+use crate::access_log::format::Field;
+
+/// Reads a line as [`PlainPlan::read`](super::PlainPlan::read) does.
+pub(super) type Read = for<'a> fn(&'a [u8], usize, &[u32], &mut Record<'a>, &mut Clock) -> Option<usize>;
+
+/// The known format that has just these steps.
+pub(super) fn find(prefix: Text, steps: &[PlainStep]) -> Option<Read> {
+    let is_same = |known: &[(Way, Text)]| {
+        prefix == Text::of(b"")
+            && known.len() == steps.len()
+            && known.iter().zip(steps).all(|((way, after), step)| *way == step.way && *after == step.after)
+    };
+    [(MAIN, main as Read), (RGWLENS, rgwlens as Read)]
+        .into_iter()
+        .find_map(|(known, read)| is_same(known).then_some(read))
+}
+
+macro_rules! known {
+    ($(#[$meta:meta])* $name:ident, $steps:ident: $($way:expr, $after:literal;)+) => {
+        const $steps: &[(Way, Text)] = &[$(($way, Text::of($after))),+];
+
+        $(#[$meta])*
+        #[inline(never)]
+        fn $name<'a>(
+            block: &'a [u8],
+            start: usize,
+            marks: &[u32],
+            record: &mut Record<'a>,
+            clock: &mut Clock,
+        ) -> Option<usize> {
+            let marks: &[u32; marks_of($steps)] = marks.first_chunk()?;
+            let (mut at, mut used) = (start, 0);
+            $({
+                const AFTER: Text = Text::of($after);
+                let end = read_value($way, block, at, marks[used] as usize, record, clock)?;
+                at = AFTER.pass(block, end)?;
+                used += AFTER.quotes;
+            })+
+            let newline = marks[used] as usize;
+            (newline == at && block.get(at) == Some(&b'\n')).then_some(newline)
+        }
+    };
+}
+
+/// How many marks a line of these steps has, the newline included.
+const fn marks_of(steps: &[(Way, Text)]) -> usize {
+    let (mut marks, mut at) = (1, 0);
+    while at < steps.len() {
+        marks += steps[at].1.quotes;
+        at += 1;
+    }
+    marks
+}
+
+known! {
+    /// `main`, as nginx's own example and most of the world has it, with two numbers and a time more.
+    main, MAIN:
+    Way::RemoteAddr, b" - ";
+    Way::Skip(30), b" [";
+    Way::TimeLocal, b"] \"";
+    Way::Request, b"\" ";
+    Way::Status, b" ";
+    Way::RequestLength, b" ";
+    Way::BodyBytesSent, b" \"";
+    Way::Skip(0), b"\" \"";
+    Way::UserAgent, b"\" \"";
+    Way::Skip(0), b"\" \"";
+    Way::RequestTime, b"\"";
+}
+
+known! {
+    /// `rgwlens`, the format that we ship.
+    rgwlens, RGWLENS:
+    Way::Msec, b" ";
+    Way::Other(Field::Skip, End::Fixed(25)), b" ";
+    Way::RemoteAddr, b" ";
+    Way::Status, b" ";
+    Way::RequestTime, b" ";
+    Way::RequestLength, b" ";
+    Way::BodyBytesSent, b" ";
+    Way::BytesSent, b" \"";
+    Way::Other(Field::UpstreamAddr, End::BeforeMark(0)), b"\" \"";
+    Way::Other(Field::UpstreamStatus, End::Own), b"\" \"";
+    Way::Other(Field::UpstreamHeaderTime, End::Own), b"\" \"";
+    Way::Other(Field::UpstreamResponseTime, End::Own), b"\" \"";
+    Way::Other(Field::GatewayRequestId, End::BeforeMark(0)), b"\" \"";
+    Way::Other(Field::GatewayRequestId, End::BeforeMark(0)), b"\" \"";
+    Way::Other(Field::ContentLength, End::BeforeMark(0)), b"\" \"";
+    Way::Other(Field::HttpHost, End::BeforeMark(0)), b"\" \"";
+    Way::Request, b"\" \"";
+    Way::Other(Field::CopySource, End::BeforeMark(0)), b"\" \"";
+    Way::Other(Field::CopyFrom, End::BeforeMark(0)), b"\" \"";
+    Way::UserAgent, b"\" \"";
+    Way::Skip(0), b"\"";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::PlainPlan;
+    use crate::access_log::LogFormat;
+
+    #[test]
+    fn the_formats_that_we_name_are_known() {
+        for name in ["main", "rgwlens"] {
+            let plan = PlainPlan::new(&LogFormat::named(name).unwrap().plan).unwrap();
+            assert!(plan.known.is_some(), "{name}: {:#?}", plan.steps);
+        }
+    }
+}

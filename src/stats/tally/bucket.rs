@@ -1,0 +1,280 @@
+//! Counting what is told apart by bucket, and what adds up from it: operations and sizes.
+
+use fearless_simd::{Level, dispatch, prelude::*, u32x16};
+use foldhash::fast::FixedState;
+
+use super::{Booking, Context, NO_BUCKET, Tally, UNKNOWN_BUCKET, rows::Rows};
+use crate::{
+    access_log::{Class, Operation, Protocol, valid_bucket},
+    stats::{
+        Contents, Counters, EventSettings, Key, Names, Outcome, Request, Series, Size, counter,
+        histogram::LatencySum, series::SIZE_EDGES,
+    },
+};
+
+type HashMap<K, V> = hashbrown::HashMap<K, V, FixedState>;
+
+/// Rows a tally of buckets holds before it wants to be packed: 12 MiB, and far from running out of numbers.
+const CELLS: usize = 1 << 17;
+
+/// What tells the rows of a bucket apart: both `rgw_bucket` and `rgw_operation` are sums of such rows. One integer, since
+/// every line looks one up: a byte each for protocol, operation, class and size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Kind(u32);
+
+impl Kind {
+    /// Of rows that are not a bucket's.
+    pub(super) const NONE: Self = Self(0);
+
+    #[inline]
+    pub(super) fn of(request: &Request<'_>) -> Self {
+        Self(u32::from_be_bytes([
+            request.protocol as u8,
+            request.operation as u8,
+            request.class as u8,
+            request.size as u8,
+        ]))
+    }
+
+    #[inline]
+    fn class(self) -> usize {
+        usize::from(self.0.to_be_bytes()[2])
+    }
+
+    /// The series of this bucket.
+    fn bucket(self, bucket: u32) -> Key {
+        let [_, _, class, size] = self.0.to_be_bytes().map(usize::from);
+        Key::bucket(bucket, Class::ALL[class], [Size::Small, Size::Large][size])
+    }
+
+    /// Protocol and operation as one number, and their series.
+    fn operation(self) -> (usize, Key) {
+        let [protocol, operation, _, _] = self.0.to_be_bytes().map(usize::from);
+        (
+            protocol * Operation::ALL.len() + operation,
+            Key::operation(Protocol::ALL[protocol], Operation::ALL[operation]),
+        )
+    }
+}
+
+/// Adds up the rows of all buckets by operation.
+#[derive(Default)]
+struct Operations {
+    /// By number: which of `sums`, and 1; 0 for none.
+    places: Vec<u32>,
+    sums: Vec<(Series, LatencySum)>,
+}
+
+impl Operations {
+    fn add(&mut self, kind: Kind, of_row: &Series) {
+        let (number, key) = kind.operation();
+        if self.places.len() <= number {
+            self.places.resize(number + 1, 0);
+        }
+        let place = &mut self.places[number];
+        if *place == 0 {
+            self.sums.push((Series::new(key), LatencySum::default()));
+            *place = self.sums.len() as u32;
+        }
+        let (operation, sum) = &mut self.sums[*place as usize - 1];
+        operation.merge_counters(of_row);
+        sum.add(&of_row.latency);
+    }
+
+    /// Ascending by key.
+    fn into_series(mut self) -> impl Iterator<Item = Series> {
+        self.sums.sort_unstable_by_key(|(operation, _)| operation.key);
+        self.sums.into_iter().map(|(mut operation, mut sum)| {
+            operation.counters[counter::SUCCESSES] = 0;
+            operation.latency = sum.take();
+            operation
+        })
+    }
+}
+
+/// The kinds that came first, and so are frequent, each with a slot.
+#[derive(Clone, Copy, Debug)]
+struct Kinds([u32; Self::SLOTS]);
+
+impl Default for Kinds {
+    fn default() -> Self {
+        Self([Self::FREE; Self::SLOTS])
+    }
+}
+
+impl Kinds {
+    const SLOTS: usize = 16;
+    /// No kind: there is no such protocol.
+    const FREE: u32 = u32::MAX;
+
+    /// The slot of a kind. All are compared at once: which one it is, nobody can predict.
+    #[inline]
+    fn slot(&self, kind: Kind) -> Option<usize> {
+        let known = self.0;
+        let bits =
+            dispatch!(Level::baseline(), simd => u32x16::simd_from(simd, known).simd_eq(kind.0).to_bitmask());
+        (bits != 0).then(|| bits.trailing_zeros() as usize)
+    }
+
+    /// The slot of a kind, which gets one if there are any left.
+    fn slot_of_new(&mut self, kind: Kind) -> Option<usize> {
+        let slot = self.0.iter().position(|known| [kind.0, Self::FREE].contains(known))?;
+        self.0[slot] = kind.0;
+        Some(slot)
+    }
+}
+
+/// Counts a window of buckets: `rgw_bucket`, `rgw_operation`, `rgw_size`.
+#[derive(Debug, Default)]
+pub(in crate::stats) struct BucketTally {
+    names: Names,
+    rows: Rows,
+    /// Of the requests that are being booked: memory to work with.
+    numbers: Vec<u32>,
+    kinds: Kinds,
+    /// The row of each bucket's frequent kinds, and 1; 0 for none.
+    places: Vec<u32>,
+    /// Rows of all other kinds.
+    rare: HashMap<(u32, Kind), u32>,
+    /// By class; the last is of bodies beyond all edges.
+    sizes: Vec<[u64; SIZE_EDGES.len() + 1]>,
+}
+
+impl BucketTally {
+    #[cfg(test)]
+    pub(in crate::stats) fn names_held(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The series of all rows, ascending by key, and what adds up from them. `ranks` are the numbers that the names get. In
+    /// the order that they are kept in at once: a series is large, and sorting them would move each many times.
+    fn series(&mut self, ranks: &[u32]) -> Vec<Series> {
+        let rows = self.rows.rows.iter().enumerate();
+        let mut order: Vec<(Key, u32)> =
+            rows.map(|(number, row)| (row.kind.bucket(ranks[row.bucket as usize]), number as u32)).collect();
+        order.sort_unstable();
+        self.rows.sort();
+        let mut series: Vec<Series> = Vec::with_capacity(order.len() + Operation::ALL.len());
+        let mut operations = Operations::default();
+        for (key, number) in order {
+            let (row, counters, latency) = self.rows.take(number as usize);
+            let of_row = Series { key, counters, latency };
+            operations.add(row.kind, &of_row);
+            // A bucket has a row for each operation of a class, nearly always one.
+            match series.last_mut().filter(|last| last.key == key) {
+                Some(last) => last.merge(&of_row),
+                None => series.push(of_row),
+            }
+        }
+        series.extend(operations.into_series());
+        for (class, sizes) in Class::ALL.iter().zip(&mut self.sizes) {
+            if sizes.iter().any(|count| *count > 0) {
+                let mut counters = Counters::default();
+                counters[..sizes.len()].copy_from_slice(&std::mem::take(sizes));
+                series.push(Series { counters, ..Series::new(Key::size(*class)) });
+            }
+        }
+        series
+    }
+
+    /// The row of this kind of a bucket.
+    #[inline]
+    fn row(&mut self, bucket: u32, kind: Kind) -> u32 {
+        let row =
+            self.kinds.slot(kind).and_then(|slot| self.places.get(bucket as usize * Kinds::SLOTS + slot));
+        match row {
+            Some(&row) if row > 0 => row - 1,
+            _ => self.find_row(bucket, kind),
+        }
+    }
+
+    /// The row of a kind that is not frequent, or that is new.
+    #[cold]
+    fn find_row(&mut self, bucket: u32, kind: Kind) -> u32 {
+        let Some(slot) = self.kinds.slot_of_new(kind) else {
+            return *self.rare.entry((bucket, kind)).or_insert_with(|| self.rows.add(bucket, kind));
+        };
+        let row = self.rows.add(bucket, kind);
+        let place = bucket as usize * Kinds::SLOTS + slot;
+        let places = self.places.len().max((bucket as usize + 1) * Kinds::SLOTS);
+        self.places.resize(places, 0);
+        self.places[place] = row + 1;
+        row
+    }
+
+    /// The number of a bucket's name; of `_unknown_` for names that no bucket can have, and for those that are no
+    /// candidates any more.
+    #[inline(always)]
+    pub(in crate::stats) fn number(&mut self, name: &[u8], context: &Context<'_>) -> u32 {
+        if name.is_empty() {
+            return self.names.intern(NO_BUCKET.as_bytes());
+        }
+        let admission = context.admission;
+        self.names
+            .find_or_insert(name, |_| {
+                is_tag(name)
+                    && (context.highest_candidate == u64::MAX
+                        || admission.is_candidate(name, context.highest_candidate, context.settled_ms))
+            })
+            .unwrap_or_else(|| self.names.intern(UNKNOWN_BUCKET.as_bytes()))
+    }
+}
+
+/// Whether `bucket` or `tenant/bucket` may be a tag.
+fn is_tag(name: &[u8]) -> bool {
+    match memchr::memchr(b'/', name) {
+        Some(at) => valid_bucket(&name[..at], &name[at + 1..]),
+        None => valid_bucket(b"", name),
+    }
+}
+
+impl Tally for BucketTally {
+    fn book(&mut self, bookings: &[Booking]) {
+        if self.sizes.is_empty() {
+            self.sizes.resize(Class::ALL.len(), Default::default());
+        }
+        let mut numbers = std::mem::take(&mut self.numbers);
+        numbers.extend(bookings.iter().map(|booking| self.row(booking.bucket, booking.kind)));
+        self.rows.fetch(&numbers);
+        for (booking, row) in bookings.iter().zip(numbers.drain(..)) {
+            self.rows.record(row, booking);
+            if booking.outcome == Outcome::Ok {
+                let body = booking.bytes_in.max(booking.bytes_out);
+                let edge = SIZE_EDGES.iter().filter(|(edge, _)| body > *edge).count();
+                self.sizes[booking.kind.class()][edge] += 1;
+            }
+        }
+        self.numbers = numbers;
+    }
+
+    fn pack(&mut self) -> Contents {
+        let sorted = self.names.sorted();
+        let mut ranks = vec![0; sorted.len()];
+        for (rank, id) in sorted.iter().enumerate() {
+            ranks[*id as usize] = rank as u32;
+        }
+        let contents = Contents {
+            series: self.series(&ranks),
+            names: sorted.into_iter().map(|id| self.names.get(id).into()).collect(),
+            events: Vec::new(),
+        };
+        self.rows.rows.clear();
+        self.rows.clear_samples();
+        self.places.clear();
+        self.rare.clear();
+        self.names.clear();
+        contents
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rows.rows.is_empty()
+    }
+
+    fn is_full(&self, names: usize) -> bool {
+        self.rows.is_full() || self.rows.rows.len() >= CELLS || self.names.len() > names
+    }
+
+    fn resume(&mut self, _packed: &Contents, _events: &EventSettings) {}
+
+    fn reuse(&mut self) {}
+}
