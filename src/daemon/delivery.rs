@@ -1,7 +1,7 @@
 //! Parts to outputs: each output is a cursor over the log of parts, and none holds up another.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -24,8 +24,11 @@ use crate::{
     store::{Acknowledgement, Reader, StoreError},
 };
 
-/// Parts read at a time.
+/// Parts sent at a time, at most.
 const PARTS: usize = 64;
+
+/// Parts read at once: those of a busy gateway are a request's worth by twos and threes, and megabytes in memory.
+const AT_ONCE: usize = 4;
 
 /// Refused points of a batch that are told of one by one.
 const SAID: usize = 3;
@@ -79,6 +82,9 @@ pub(super) struct Output<T> {
     target: Target,
     sender: Sender<T>,
     store: PathBuf,
+    /// Opened at the first look, and again after one that failed: to open it costs more than to look. In no transaction
+    /// between two looks, so that the write-ahead log can be cut.
+    reader: Option<Reader>,
     event_fields: Vec<String>,
     shared: Arc<Shared>,
     commits: watch::Receiver<u64>,
@@ -105,6 +111,7 @@ impl<T: Transport> Output<T> {
             target: target.clone(),
             sender,
             store,
+            reader: None,
             event_fields: config.settings.events.fields.clone(),
             shared: Arc::clone(shared),
             commits: shared.watch_commits(),
@@ -179,17 +186,32 @@ impl<T: Transport> Output<T> {
     }
 
     /// The next parts as lines, up to a request's worth (a part is never torn), and the number of the last.
-    fn read(&self) -> Result<(Batch, i64), StoreError> {
-        let reader = open(&self.store)?;
+    fn read(&mut self) -> Result<(Batch, i64), StoreError> {
+        let reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => Reader::open(&self.store)?,
+        };
         let mut batch = Batch::new(&self.target, &self.event_fields, now_ms());
-        let mut seq = self.seq;
-        for part in reader.parts_after(seq, PARTS)? {
-            batch.add(&part);
-            seq = part.seq;
-            if batch.is_full() {
+        let (mut seq, mut read) = (self.seq, 0);
+        while read < PARTS && !batch.is_full() {
+            let parts = match reader.parts_after(seq, AT_ONCE) {
+                // What comes before it goes first.
+                Err(StoreError::DamagedPart { .. }) if seq != self.seq => break,
+                parts => parts?,
+            };
+            if parts.is_empty() {
                 break;
             }
+            read += parts.len();
+            for part in parts {
+                batch.add(&part);
+                seq = part.seq;
+                if batch.is_full() {
+                    break;
+                }
+            }
         }
+        self.reader = Some(reader);
         Ok((batch, seq))
     }
 
@@ -216,11 +238,6 @@ impl<T: Transport> Output<T> {
             _ = self.stop.changed() => {}
         }
     }
-}
-
-/// A connection for one look: short, so that nothing of ours keeps the write-ahead log from being cut.
-fn open(store: &Path) -> Result<Reader, StoreError> {
-    Reader::open(store)
 }
 
 #[cfg(test)]

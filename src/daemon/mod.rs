@@ -41,8 +41,8 @@ use ingest::Job;
 use shared::Shared;
 use signals::{Signal, Signals};
 
-/// How often this thread looks around.
-const TICK: Duration = Duration::from_millis(200);
+/// How often this thread looks around. A signal does not wait for it.
+const TICK: Duration = Duration::from_secs(1);
 
 /// Between two rounds of pruning.
 const PRUNE: Duration = Duration::from_secs(10);
@@ -198,9 +198,10 @@ impl Daemon {
     /// Until a signal comes, or a thread ends that should not.
     fn work(&mut self, signals: &Signals) -> Signal {
         let watchdog = sd_notify::watchdog_enabled().map(|interval| interval / 2);
+        let tick = watchdog.map_or(TICK, |every| TICK.min(every / 2));
         let (mut fed, mut pruned, mut reported) = (Instant::now(), Instant::now(), Instant::now());
         loop {
-            if let Some(signal) = signals.wait(TICK) {
+            if let Some(signal) = signals.wait(tick) {
                 return signal;
             }
             if !self.is_running() {

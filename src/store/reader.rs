@@ -308,7 +308,13 @@ impl Reader {
         let read = || -> rusqlite::Result<Vec<OutputState>> {
             self.db
                 .prepare(
-                    "SELECT name, seq, required, (SELECT count(*) FROM parts WHERE parts.seq > outputs.seq),
+                    // Many are counted in the index: beside each number in the table is a part's contents, which would
+                    // be read from the disk.
+                    "SELECT name, seq, required,
+                            CASE WHEN (SELECT max(seq) FROM parts) - outputs.seq < 100
+                              THEN (SELECT count(*) FROM parts WHERE parts.seq > outputs.seq)
+                              ELSE (SELECT count(*) FROM parts INDEXED BY parts_start WHERE +parts.seq > outputs.seq)
+                            END,
                             gaps, rejected, expired, trouble,
                             (SELECT count(*) FROM quarantine WHERE output = outputs.name), other
                      FROM outputs ORDER BY name",

@@ -174,6 +174,21 @@ fn an_output_added_later_begins_with_the_oldest_part() {
 }
 
 #[test]
+fn what_an_output_lacks_is_counted_whether_it_is_little_or_much() {
+    let mut fixture = fixture();
+    fixture.store.add_output("influx", true).unwrap();
+    let unsent = |fixture: &Fixture| fixture.reader().outputs().unwrap()[0].unsent_parts as i64;
+    assert_eq!(unsent(&fixture), 0, "without parts");
+    fixture.store.append(&fixture.stream, &some_parts(300)).unwrap();
+    let (_, newest) = fixture.reader().bounds().unwrap();
+    for seq in [0, 1, newest - 150, newest - 100, newest - 99, newest - 1, newest] {
+        let acknowledgement = Acknowledgement { seq, ..Default::default() };
+        fixture.store.acknowledge(&[("influx".into(), acknowledgement)]).unwrap();
+        assert_eq!(unsent(&fixture), newest - seq, "at {seq} of {newest}");
+    }
+}
+
+#[test]
 fn acknowledgements_move_a_cursor_forward_only() {
     let mut fixture = fixture();
     fixture.store.append(&fixture.stream, &some_parts(5)).unwrap();
