@@ -1,12 +1,14 @@
 //! The wait between two looks. The kernel may cut it short; whether it does changes when something is seen, never what.
 
 use std::{
-    fs, io,
+    fs,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    time::Duration,
 };
+
+use notify::{Config, Event, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::identity::FileId;
 
@@ -18,9 +20,11 @@ pub(crate) struct Watch {
     /// Off: polling only.
     enabled: bool,
     /// Dropped and made again when the directory is another one.
-    names: Option<kernel::Names>,
-    /// The directory that `names` was made for, or failed for.
+    watcher: Option<RecommendedWatcher>,
+    /// The directory that `watcher` was made for, or failed for.
     watched: Option<FileId>,
+    /// Never closed, since this holds a sender too; holds one event at most, however many there were.
+    events: (SyncSender<()>, Receiver<()>),
 }
 
 impl Watch {
@@ -30,26 +34,19 @@ impl Watch {
             _ => Path::new("."),
         };
         let base = path.file_name().map_or_else(Vec::new, |base| base.as_bytes().to_vec());
-        Self { dir: dir.to_path_buf(), base, enabled, names: None, watched: None }
+        Self { dir: dir.to_path_buf(), base, enabled, watcher: None, watched: None, events: sync_channel(1) }
     }
 
     /// Returns after `poll`, or earlier if something happened.
     pub(crate) fn wait(&self, poll: Duration) {
-        let until = Instant::now() + poll;
-        while let left = until.saturating_duration_since(Instant::now())
-            && !left.is_zero()
-        {
-            match &self.names {
-                Some(names) if names.changed(left, |name| name.starts_with(&self.base)) => return,
-                Some(_) => {}
-                None => thread::sleep(left),
-            }
+        match self.events.1.recv_timeout(poll) {
+            Ok(()) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
         }
     }
 
     /// Watches the directory, also after it was deleted and made again. An error is told once for each directory, and
     /// means that polling has to do.
-    pub(crate) fn rearm(&mut self) -> Result<(), (PathBuf, io::Error)> {
+    pub(crate) fn rearm(&mut self) -> Result<(), (PathBuf, notify::Error)> {
         if !self.enabled {
             return Ok(());
         }
@@ -58,104 +55,74 @@ impl Watch {
             return Ok(());
         }
         self.watched = now;
-        self.names = None;
-        if now.is_some() {
-            self.names = kernel::Names::watch(&self.dir).map_err(|error| (self.dir.clone(), error))?;
+        self.watcher = None;
+        if now.is_none() {
+            return Ok(());
+        }
+        let (wake, base) = (self.events.0.clone(), self.base.clone());
+        let tell = move |event: notify::Result<Event>| {
+            // An error is an overflow of the queue: something happened.
+            let ours =
+                |path: &PathBuf| path.file_name().is_none_or(|name| name.as_bytes().starts_with(&base));
+            if event.map_or(true, |event| event.need_rescan() || event.paths.iter().any(ours)) {
+                // Full means that we are awake already.
+                _ = wake.try_send(());
+            }
+        };
+        let watcher = RecommendedWatcher::new(tell, names_only())
+            .and_then(|mut watcher| watcher.watch(&self.dir, RecursiveMode::NonRecursive).map(|()| watcher));
+        match watcher {
+            Ok(watcher) => self.watcher = Some(watcher),
+            Err(error) => return Err((self.dir.clone(), error)),
         }
         Ok(())
     }
 }
 
-/// inotify, asked for names only. To be told of content that grows would wake us, and cost whoever writes it, for each of
-/// thousands of lines a second: that is left to polling.
-#[cfg(target_os = "linux")]
-mod kernel {
-    use std::{io, mem::MaybeUninit, os::fd::OwnedFd, path::Path, time::Duration};
-
-    use rustix::{
-        event::{PollFd, PollFlags, Timespec, poll},
-        fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init},
-        io::Errno,
-    };
-
-    /// Changes of names in one directory.
-    pub(super) struct Names(OwnedFd);
-
-    impl Names {
-        /// `None` where the system has nothing of the kind.
-        pub(super) fn watch(dir: &Path) -> io::Result<Option<Self>> {
-            let names = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
-            let all = [WatchFlags::CREATE, WatchFlags::DELETE, WatchFlags::MOVED_FROM, WatchFlags::MOVED_TO];
-            add_watch(&names, dir, all.into_iter().collect::<WatchFlags>() | WatchFlags::ONLYDIR)?;
-            Ok(Some(Self(names)))
-        }
-
-        /// Waits at most so long, and says whether one of ours changed. May return early without.
-        pub(super) fn changed(&self, most: Duration, ours: impl Fn(&[u8]) -> bool) -> bool {
-            let Ok(most) = Timespec::try_from(most) else { return true };
-            if poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&most)).is_err() {
-                // A signal. Whoever waits for the rest of the time asks again.
-                return false;
-            }
-            let mut buffer = [const { MaybeUninit::uninit() }; 4096];
-            let mut events = Reader::new(&self.0, &mut buffer);
-            let mut changed = false;
-            loop {
-                match events.next() {
-                    // No name: the queue was too short for all that happened, or the directory itself is gone.
-                    Ok(event) => changed |= event.file_name().is_none_or(|name| ours(name.to_bytes())),
-                    Err(Errno::INTR) => {}
-                    Err(_) => return changed,
-                }
-            }
-        }
-    }
+/// To be told of content that grows would wake us, and cost whoever writes it, for each of thousands of lines a second: that
+/// is left to polling.
+fn names_only() -> Config {
+    Config::default()
+        .with_event_kinds(EventKindMask::CREATE | EventKindMask::REMOVE | EventKindMask::MODIFY_NAME)
 }
 
-/// Polling has to do.
-#[cfg(not(target_os = "linux"))]
-mod kernel {
-    use std::{io, path::Path, time::Duration};
-
-    pub(super) enum Names {}
-
-    impl Names {
-        pub(super) fn watch(_dir: &Path) -> io::Result<Option<Self>> {
-            Ok(None)
-        }
-
-        pub(super) fn changed(&self, _most: Duration, _ours: impl Fn(&[u8]) -> bool) -> bool {
-            match *self {}
-        }
-    }
-}
-
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::{fs::File, io::Write as _, sync::mpsc::channel};
+
+    use notify::{EventKind, event::ModifyKind};
 
     use super::*;
 
+    /// Long enough that only an event ends it.
+    const LONG: Duration = Duration::from_secs(30);
+
     #[test]
-    fn names_wake_and_content_does_not() {
+    fn names_are_told_and_content_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name| folder.path().join(name);
-        let mut log = fs::File::create(path("access.log")).unwrap();
-        let names = kernel::Names::watch(folder.path()).unwrap().unwrap();
-        // What the kernel has to tell is there before the call that caused it returns.
-        let changed = || names.changed(Duration::ZERO, |name| name.starts_with(b"access.log"));
+        let mut log = File::create(path("access.log")).unwrap();
+        let (tell, told) = channel();
+        let mut watcher = RecommendedWatcher::new(tell, names_only()).unwrap();
+        watcher.watch(folder.path(), RecursiveMode::NonRecursive).unwrap();
         log.write_all(b"a line\n").unwrap();
         fs::read(path("access.log")).unwrap();
-        fs::write(path("error.log"), "of another").unwrap();
-        assert!(!changed(), "content");
         fs::rename(path("access.log"), path("access.log.1")).unwrap();
-        assert!(changed(), "renamed");
-        assert!(!changed(), "told once");
-        fs::write(path("access.log"), "").unwrap();
-        assert!(changed(), "created");
-        fs::remove_file(path("access.log.1")).unwrap();
-        assert!(changed(), "deleted");
-        drop(folder);
-        assert!(changed(), "the directory itself");
+        // They are told in the order of what happened.
+        let first: Event = told.recv_timeout(LONG).unwrap().unwrap();
+        assert!(!first.kind.is_access() && first.paths.contains(&path("access.log")), "{first:?}");
+        assert!(!matches!(first.kind, EventKind::Modify(ModifyKind::Data(_))), "{first:?}");
+    }
+
+    #[test]
+    fn only_our_own_names_wake() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new(&folder.path().join("access.log"), true);
+        watch.rearm().unwrap();
+        for name in ["error.log", "access.log"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        watch.events.1.recv_timeout(LONG).expect("woken by access.log");
+        assert!(watch.events.1.try_recv().is_err(), "and by nothing else");
     }
 }

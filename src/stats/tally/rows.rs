@@ -7,8 +7,9 @@ use crate::stats::{
     series::counter,
 };
 
-/// Samples a tally holds before it wants to be packed: 16 MiB.
-const SAMPLES: usize = 4 << 20;
+/// Samples a tally holds before it wants to be packed: with what sorting them takes 10 MiB, and enough that packing costs
+/// little beside counting them.
+const SAMPLES: usize = 1 << 20;
 
 /// The row of one series: one line of the processor's cache, since with thousands of buckets to fetch that is most of what
 /// counting costs.
