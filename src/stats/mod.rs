@@ -5,6 +5,7 @@
 //! becomes a [`Part`], which never changes; [`write_points`] says which points it stands for.
 
 mod admission;
+mod calm;
 mod closed;
 mod codec;
 mod contents;

@@ -2,6 +2,7 @@
 
 use super::{
     Admission, Contents, Fragment, OpenWindow, Part, Request, Settings, WindowKind,
+    calm::Calm,
     family::{Family, FamilyState, Place},
     tally::{Booking, BucketTally, Context, NodeTally, add_lines},
 };
@@ -19,43 +20,6 @@ pub(super) const TIMES_MS: (TimestampMs, TimestampMs) = (-9_200_000_000_000, 9_2
 
 /// Requests that wait to be booked: enough to fetch their rows side by side, few enough to stay in the nearest cache.
 const WAITING: usize = 64;
-
-/// Where the next line goes if its time is of the usual: to the windows of the line before, and nothing closes. What that
-/// is, was decided once, for that line; to decide it again for each costs as much as counting them.
-#[derive(Debug)]
-struct Calm {
-    from_ms: TimestampMs,
-    /// Not this one any more.
-    until_ms: TimestampMs,
-    /// The wall clock that this was decided by.
-    now_ms: Option<TimestampMs>,
-    /// Where the windows are.
-    node: usize,
-    bucket: usize,
-    /// As [`Context::settled_ms`] is for them.
-    settled_ms: TimestampMs,
-}
-
-impl Calm {
-    /// For no line at all.
-    const OVER: Self = Self {
-        from_ms: TimestampMs::MAX,
-        until_ms: TimestampMs::MIN,
-        now_ms: None,
-        node: 0,
-        bucket: 0,
-        settled_ms: TimestampMs::MIN,
-    };
-
-    #[inline]
-    fn holds(&self, time_ms: TimestampMs, now_ms: Option<TimestampMs>) -> bool {
-        self.from_ms <= time_ms && time_ms < self.until_ms && self.now_ms == now_ms
-    }
-
-    fn is_over(&self) -> bool {
-        self.from_ms > self.until_ms
-    }
-}
 
 /// How many lines a stream ever had, and what became of them. Conservation: `lines = counted + rejected + expired`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -198,7 +162,9 @@ impl Windows {
     /// Counts a request in the windows of the line before.
     #[inline(always)]
     fn record_calmly(&mut self, request: &Request<'_>, line: Option<&[u8]>, time_ms: TimestampMs) {
-        let Some(node) = self.node.at(self.calm.node) else { return };
+        let Some(node) = self.node.at(self.calm.node) else {
+            return self.record_anywhere(request, line, self.calm.now_ms);
+        };
         self.totals.lines += 1;
         self.totals.counted += 1;
         self.last_ms = Some(time_ms);
