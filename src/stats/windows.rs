@@ -274,7 +274,7 @@ impl Windows {
 
     /// Books what waits, and lets the next line find its windows anew.
     #[inline]
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.book();
         self.calm = Calm::OVER;
     }

@@ -2,6 +2,7 @@
 
 mod admission;
 mod books;
+mod calm;
 mod clock;
 mod codec;
 mod fixture;

@@ -1,0 +1,97 @@
+//! To decide once where many lines go is to decide it for each.
+
+use proptest::prelude::*;
+
+use super::fixture::{START_MS, line, live, replay};
+use crate::{
+    point::TimestampMs,
+    stats::{Fragment, Part, Settings, Totals, Windows, WindowsState},
+};
+
+#[derive(Clone, Debug)]
+enum Input {
+    /// By how much its time is after that of the usual line, ms; bucket; status.
+    Line(i64, usize, u16),
+    Reject,
+    Idle,
+    Turn,
+    Commit,
+    Floor(i64),
+}
+
+/// Blocks of lines, as they are read: with how much time passed before each, ms.
+fn blocks() -> impl Strategy<Value = Vec<(i64, Vec<Input>)>> {
+    let shift = prop_oneof![
+        20 => -1_500i64..300,
+        2 => -90_000i64..0,
+        1 => 0i64..20_000,
+        1 => 200_000i64..1_000_000,
+    ];
+    let status = prop::sample::select(vec![200u16, 200, 200, 404, 503, 499]);
+    let input = prop_oneof![
+        30 => (shift, 0usize..4, status).prop_map(|(shift, bucket, status)| Input::Line(shift, bucket, status)),
+        2 => Just(Input::Reject),
+        1 => Just(Input::Idle),
+        1 => Just(Input::Turn),
+        1 => Just(Input::Commit),
+        1 => (-200_000i64..20_000).prop_map(Input::Floor),
+    ];
+    let passed = prop_oneof![10 => 0i64..4_000, 1 => 0i64..400_000, 1 => -400_000i64..0];
+    prop::collection::vec((passed, prop::collection::vec(input, 1..90)), 1..8)
+}
+
+/// All that comes out, and what a store would keep.
+type Outcome = (Vec<Part>, Vec<Vec<Fragment>>, Vec<WindowsState>, Totals);
+
+fn run(mut windows: Windows, blocks: &[(i64, Vec<Input>)], has_clock: bool, each: bool) -> Outcome {
+    let (mut parts, mut fragments, mut states) = (Vec::new(), Vec::new(), Vec::new());
+    let mut now_ms: TimestampMs = START_MS;
+    for (passed, inputs) in blocks {
+        now_ms += passed;
+        for (at, input) in inputs.iter().enumerate() {
+            if each {
+                windows.settle();
+            }
+            match input {
+                Input::Line(shift, bucket, status) => {
+                    let name = ["alpha", "beta", "", "a bucket with no name"][*bucket];
+                    let time_ms = now_ms + at as i64 * 40 + shift;
+                    line(time_ms, name).status(*status).record(&mut windows, has_clock.then_some(now_ms));
+                }
+                Input::Reject => windows.reject("format"),
+                Input::Idle => windows.advance(now_ms),
+                Input::Turn => parts.extend(windows.close_due()),
+                Input::Commit => {
+                    parts.extend(windows.close_due());
+                    fragments.push(windows.fragments());
+                    states.push(windows.state());
+                }
+                Input::Floor(before) => windows.set_floor(now_ms + before),
+            }
+        }
+    }
+    parts.extend(windows.close_all());
+    (parts, fragments, states, windows.totals())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn deciding_once_is_deciding_for_each(blocks in blocks(), has_clock: bool, windows in 0usize..3) {
+        let mut settings = Settings::default();
+        // In long ones a line may be ahead of the clock, or a jump, and of the same window.
+        let lengths = [(10_000, 60_000), (1_000, 2_000), (3_600_000, 3_600_000)];
+        (settings.windows.node_ms, settings.windows.bucket_ms) = lengths[windows];
+        if windows == 1 {
+            settings.admission.candidates = 1;
+        }
+        let windows = || if has_clock { live(&settings) } else { replay(&settings) };
+        let once = run(windows(), &blocks, has_clock, false);
+        let each = run(windows(), &blocks, has_clock, true);
+        prop_assert_eq!(&once.0, &each.0, "parts");
+        prop_assert_eq!(&once.1, &each.1, "fragments");
+        prop_assert_eq!(&once.2, &each.2, "states");
+        prop_assert_eq!(once.3, each.3, "totals");
+        prop_assert!(once.3.conserved());
+    }
+}
