@@ -9,7 +9,7 @@ mod bucket;
 mod node;
 mod rows;
 
-pub(super) use bucket::BucketTally;
+pub(super) use bucket::{BucketTally, NO_TAG};
 pub(super) use node::NodeTally;
 
 use self::bucket::Kind;
@@ -69,8 +69,8 @@ pub(super) struct Booking {
 impl Booking {
     /// For a bucket whose number is [found](Self::find_number) later.
     #[inline(always)]
-    pub(super) fn unnumbered(request: &Request<'_>, node_row: u32) -> Self {
-        Self::new(request, node_row, request.bucket.len() as u32)
+    pub(super) fn unnumbered(request: &Request<'_>, node_row: u32, name: &[u8]) -> Self {
+        Self::new(request, node_row, name.len() as u32)
     }
 
     /// Finds the number of its bucket, whose name is the next one.

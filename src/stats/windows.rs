@@ -4,7 +4,7 @@ use super::{
     Admission, Contents, Fragment, OpenWindow, Part, Request, Settings, WindowKind,
     calm::Calm,
     family::{Family, FamilyState, Place},
-    tally::{Booking, BucketTally, Context, NodeTally, add_lines},
+    tally::{Booking, BucketTally, Context, NO_TAG, NodeTally, add_lines},
 };
 use crate::point::TimestampMs;
 
@@ -173,8 +173,10 @@ impl Windows {
             node.tally().keep(request, line, &self.settings.events);
         }
         let node_row = node.tally().row(request);
-        self.waiting_names.extend_from_slice(request.bucket);
-        self.waiting.push(Booking::unnumbered(request, node_row));
+        // A stranger's name of a mebibyte is unknown by its beginning too.
+        let name = &request.bucket[..request.bucket.len().min(NO_TAG)];
+        self.waiting_names.extend_from_slice(name);
+        self.waiting.push(Booking::unnumbered(request, node_row, name));
         if self.waiting.len() >= WAITING {
             self.book();
         }

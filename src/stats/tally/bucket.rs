@@ -227,6 +227,9 @@ impl BucketTally {
     }
 }
 
+/// No name of so many bytes is a tag, whatever they are: two names of at most 255 bytes and a `/` are fewer.
+pub(in crate::stats) const NO_TAG: usize = 512;
+
 /// Whether `bucket` or `tenant/bucket` may be a tag.
 fn is_tag(name: &[u8]) -> bool {
     match memchr::memchr(b'/', name) {
@@ -284,4 +287,24 @@ impl Tally for BucketTally {
     fn resume(&mut self, _packed: &Contents, _events: &EventSettings) {}
 
     fn reuse(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_long_is_no_tag_whatever_it_is() {
+        let check = |name: &[u8], expected| assert_eq!(is_tag(name), expected, "{}", name.escape_ascii());
+        let (tenant, bucket) = ([b't'; 255], [b'b'; 255]);
+        let longest = [&tenant[..], b"/", &bucket].concat();
+        assert!(longest.len() < NO_TAG);
+        check(&longest, true);
+        for slash in 0..NO_TAG {
+            let mut name = [b'x'; NO_TAG];
+            check(&name, false);
+            name[slash] = b'/';
+            check(&name, false);
+        }
+    }
 }
