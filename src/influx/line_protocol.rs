@@ -73,8 +73,6 @@ pub struct Encoder {
     /// Where the point that is being written starts in `out`.
     start: usize,
     stage: Stage,
-    /// Where the comma of the first field is that has to be a blank.
-    first_comma: Option<usize>,
     tags: TagScratch,
     /// The time of the last point, and how its line ended.
     time: (Option<TimestampNs>, Vec<u8>),
@@ -206,7 +204,6 @@ impl Encoder {
             constant: Vec::new(),
             start: 0,
             stage: Stage::None,
-            first_comma: None,
             tags: TagScratch::default(),
             time: (None, Vec::new()),
         }
@@ -283,23 +280,36 @@ impl Encoder {
         if key.is_empty() {
             return false;
         }
-        match self.stage {
-            Stage::None => return false,
-            Stage::Tags => self.begin_fields(),
-            Stage::Fields => self.out.push(b','),
-        }
+        let Some(separator) = self.separator() else { return false };
+        self.out.push(separator);
         escape::name(&mut self.out, key);
         self.out.push(b'=');
         true
     }
 
+    /// What stands before the next field, with all tags in place; `None` if there is no point to have it.
+    #[inline]
+    fn separator(&mut self) -> Option<u8> {
+        match self.stage {
+            Stage::None => None,
+            Stage::Tags => {
+                self.write_tags();
+                self.stage = Stage::Fields;
+                Some(b' ')
+            }
+            Stage::Fields => Some(b','),
+        }
+    }
+
     /// Writes a field under a name of which nothing has to be escaped: at most eight digits, and what follows them.
     #[inline]
     fn known_digits(&mut self, name: &FieldName, (digits, length): ([u8; 8], usize), after: [u8; 2]) {
+        let Some(separator) = self.separator() else { return };
         let (rendered, start) = name.rendered();
         let at = self.out.len();
         // Room is asked for once, and what does not belong there is cut off in the end.
         self.out.extend_from_slice(rendered);
+        self.out[at] = separator;
         let digits_at = at + start;
         if let Some(place) = self.out.get_mut(digits_at..digits_at + 8) {
             place.copy_from_slice(&digits);
@@ -311,33 +321,13 @@ impl Encoder {
         self.out.truncate(after_at + if after[1] == 0 { 1 } else { 2 });
     }
 
-    /// Makes room for a field with such a name: true if it may be written. Its comma is the blank in front of all fields if
-    /// it is the first.
-    #[inline]
-    fn admits_fields(&mut self) -> bool {
-        if self.stage == Stage::Tags {
-            self.begin_fields();
-            self.out.pop();
-            self.first_comma = Some(self.out.len());
-        }
-        self.stage == Stage::Fields
-    }
-
-    /// The same with all in front of its value in place.
+    /// The same for what takes more: true with all in front of the value in place.
     fn known_field(&mut self, name: &FieldName) -> bool {
-        let admits = self.admits_fields();
-        if admits {
-            let (rendered, length) = name.rendered();
-            self.out.extend_from_slice(&rendered[..length]);
-        }
-        admits
-    }
-
-    /// All in front of the first field, with the blank.
-    fn begin_fields(&mut self) {
-        self.write_tags();
-        self.out.push(b' ');
-        self.stage = Stage::Fields;
+        let Some(separator) = self.separator() else { return false };
+        let (rendered, length) = name.rendered();
+        self.out.push(separator);
+        self.out.extend_from_slice(&rendered[1..length]);
+        true
     }
 
     #[inline]
@@ -370,7 +360,6 @@ impl PointWriter for Encoder {
     fn begin(&mut self, measurement: &str) {
         self.abandon();
         self.start = self.out.len();
-        self.first_comma = None;
         self.tags.clear();
         if !measurement.is_empty() {
             escape::measurement(&mut self.out, measurement);
@@ -401,17 +390,17 @@ impl PointWriter for Encoder {
 
     fn known_integer(&mut self, name: &FieldName, value: u64) {
         match decimal::up_to_eight(value) {
-            Some(digits) if self.admits_fields() => self.known_digits(name, digits, [b'i', 0]),
+            Some(digits) => self.known_digits(name, digits, [b'i', 0]),
             None if self.known_field(name) => self.write_integer(value),
-            _ => {}
+            None => {}
         }
     }
 
     fn known_float(&mut self, name: &FieldName, value: f64) {
         match decimal::whole(value).and_then(decimal::up_to_eight) {
-            Some(digits) if self.admits_fields() => self.known_digits(name, digits, *b".0"),
+            Some(digits) => self.known_digits(name, digits, *b".0"),
             None if value.is_finite() && self.known_field(name) => decimal::float(&mut self.out, value),
-            _ => {}
+            None => {}
         }
     }
 
@@ -439,9 +428,6 @@ impl PointWriter for Encoder {
         if self.stage != Stage::Fields {
             self.abandon();
             return;
-        }
-        if let Some(comma) = self.first_comma.take() {
-            self.out[comma] = b' ';
         }
         // Points come a window at a time.
         if self.time.0 != Some(time) {
