@@ -6,6 +6,19 @@ use memchr::{memchr, memchr_iter, memchr2};
 /// What every processor of this kind can do: known when compiling, so that nothing is asked and no call is made.
 const BASELINE: Level = Level::baseline();
 
+/// The first eight bytes of a text as a number, the first in its lowest byte, and which of its bits they are: to compare as
+/// many at once.
+pub(super) const fn head_and_mask(text: &[u8]) -> (u64, u64) {
+    let (mut head, mut mask) = (0, 0);
+    let mut at = 0;
+    while at < text.len() && at < 8 {
+        head |= (text[at] as u64) << (8 * at);
+        mask |= 0xff << (8 * at);
+        at += 1;
+    }
+    (head, mask)
+}
+
 /// Where the byte first stands.
 #[inline]
 pub(super) fn find(byte: u8, input: &[u8]) -> Option<usize> {

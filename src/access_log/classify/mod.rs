@@ -348,8 +348,13 @@ fn website<'a>(method: Method, bucket: &'a [u8], object: &'a [u8]) -> Classified
 fn is_refused_by_nginx(status: u16, target: &Target<'_>) -> bool {
     match status {
         400 => target.is_refused_path(),
-        // Target too long, connection closed without an answer, header too large, TLS trouble, HTTP version.
-        414 | 444 | 494..=497 | 505 => true,
-        _ => false,
+        _ => is_nginxs_own(status),
     }
+}
+
+/// Whether only nginx answers so: target too long, connection closed without an answer, header too large, TLS trouble, HTTP
+/// version.
+#[inline]
+fn is_nginxs_own(status: u16) -> bool {
+    matches!(status, 414 | 444 | 494..=497 | 505)
 }

@@ -3,7 +3,7 @@
 //!
 //! On that way, what a request is goes from hand to hand, and moving it costs more than finding it out.
 
-use super::{Classified, Classifier, Method, SwiftPrefix, class, query::Query, s3};
+use super::{Classified, Classifier, Method, SwiftPrefix, class, is_nginxs_own, query::Query, s3};
 use crate::access_log::{Class, ProbeMark, Protocol, Record, scan};
 
 impl Classifier {
@@ -44,7 +44,8 @@ impl Classifier {
     #[inline(always)]
     fn needs_more_than_a_path(&self, record: &Record<'_>) -> bool {
         (record.host.is_some() && !self.hosts.is_empty())
-            || matches!(record.status, 400 | 414 | 444 | 494..=497 | 505)
+            || record.status == 400
+            || is_nginxs_own(record.status)
             || self.health.is_asked_for()
             || matches!(self.swift, SwiftPrefix::Root)
             || (self.probe.is_asked_for() && record.user_agent.is_some_and(ProbeMark::is_likely))

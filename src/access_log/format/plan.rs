@@ -9,8 +9,8 @@ use super::FormatError;
 use super::directive::{Directive, Piece};
 use super::variables::{Alphabet, Field, Loss, NEEDED, USEFUL, lookup};
 use super::{Lack, LogFormat};
-use crate::access_log::Escape;
 use crate::access_log::conf_lexer::Position;
+use crate::access_log::{Escape, scan};
 
 /// What a line is made of, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,12 +78,8 @@ pub(in crate::access_log) struct Literal {
 
 impl Literal {
     fn new(text: &[u8]) -> Self {
-        let (mut head, mut mask) = ([0; 8], [0; 8]);
-        for (index, byte) in text.iter().take(8).enumerate() {
-            head[index] = *byte;
-            mask[index] = 0xff;
-        }
-        Self { text: text.into(), head: u64::from_le_bytes(head), mask: u64::from_le_bytes(mask) }
+        let (head, mask) = scan::head_and_mask(text);
+        Self { text: text.into(), head, mask }
     }
 }
 

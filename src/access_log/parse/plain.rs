@@ -121,15 +121,13 @@ impl Text {
     }
 
     const fn of(text: &[u8]) -> Self {
-        let mut this = Self { bytes: 0, mask: 0, len: text.len(), quotes: 0 };
-        let mut at = 0;
+        let (bytes, mask) = scan::head_and_mask(text);
+        let (mut quotes, mut at) = (0, 0);
         while at < text.len() {
-            this.bytes |= (text[at] as u64) << (8 * at);
-            this.mask |= 0xff << (8 * at);
-            this.quotes += (text[at] == b'"') as usize;
+            quotes += (text[at] == b'"') as usize;
             at += 1;
         }
-        this
+        Self { bytes, mask, len: text.len(), quotes }
     }
 
     /// The place after it, if it stands at `at`.
@@ -203,10 +201,15 @@ impl PlainPlan {
         if !self.has_body_bytes {
             record.body_bytes_sent = record.bytes_sent.unwrap_or_default();
         }
-        // All that the line has, and not one mark that is not the format's.
-        let newline = *marks.last()? as usize;
-        (newline == at && block.get(at) == Some(&b'\n')).then_some(newline)
+        line_end(block, at, *marks.last()?)
     }
+}
+
+/// The place of the newline, if the values end there: that is all that the line has, and not one mark in it that is not the
+/// format's.
+#[inline(always)]
+fn line_end(block: &[u8], at: usize, last_mark: u32) -> Option<usize> {
+    (last_mark as usize == at && block.get(at) == Some(&b'\n')).then_some(at)
 }
 
 /// Reads the value that stands at `at`, and gives its end.

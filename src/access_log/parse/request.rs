@@ -56,13 +56,7 @@ const FREQUENT: [(u64, u64, usize); 5] =
     [frequent(b"GET "), frequent(b"PUT "), frequent(b"HEAD "), frequent(b"POST "), frequent(b"DELETE ")];
 
 const fn frequent(method: &[u8]) -> (u64, u64, usize) {
-    let (mut text, mut mask) = (0, 0);
-    let mut at = 0;
-    while at < method.len() {
-        text |= (method[at] as u64) << (8 * at);
-        mask |= 0xff << (8 * at);
-        at += 1;
-    }
+    let (text, mask) = scan::head_and_mask(method);
     (text, mask, method.len() - 1)
 }
 

@@ -1,7 +1,7 @@
 //! The steps of formats that are known when compiling: each is a piece of the program instead of data to be looked at for
 //! every value of every line, which takes as long as to read the values.
 
-use super::{Clock, End, PlainStep, Text, Way, read_value};
+use super::{Clock, End, PlainStep, Text, Way, line_end, read_value};
 use crate::access_log::Record;
 use crate::access_log::format::Field;
 
@@ -41,8 +41,7 @@ macro_rules! known {
                 at = AFTER.pass(block, end)?;
                 used += AFTER.quotes;
             })+
-            let newline = marks[used] as usize;
-            (newline == at && block.get(at) == Some(&b'\n')).then_some(newline)
+            line_end(block, at, marks[used])
         }
     };
 }
