@@ -284,19 +284,15 @@ impl Windows {
     /// Counts a line that is not of the format: in the window of the line before, the first ones in that of the line
     /// after.
     pub fn reject(&mut self, reason: &'static str) {
-        self.reject_lines(reason, 1);
-    }
-
-    fn reject_lines(&mut self, reason: &'static str, lines: u64) {
-        self.totals.lines += lines;
-        self.totals.rejected += lines;
+        self.totals.lines += 1;
+        self.totals.rejected += 1;
         if !self.calm.is_over()
             && let Some(node) = self.node.at(self.calm.node)
         {
-            node.tally().reject(reason, lines);
+            node.tally().reject(reason, 1);
             return;
         }
-        add_lines(&mut self.pending, reason, lines);
+        add_lines(&mut self.pending, reason, 1);
         self.book_pending();
     }
 
