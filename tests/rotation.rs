@@ -379,7 +379,8 @@ fn check(cells: &[(Style, Compress, Names, Daemon)]) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for (cell, outcome) in cells.iter().zip(&outcomes) {
         assert!(Outcome::sum(&outcome.written) > 300, "{cell:?}: too little traffic to say anything");
-        assert!(outcome.kept.len() > 10, "{cell:?}: nothing in the files");
+        // How much there is, is logrotate's: it may copy or compress, and remove, what nginx has not written yet, each time.
+        assert!(!outcome.kept.is_empty(), "{cell:?}: nothing in the files");
     }
 }
 
