@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    CODEC_CONTENTS, CODEC_POINTS, StoreError, fragment_checksum, kind_of, open, part_checksum,
-    progress_checksum,
+    CODEC_CONTENTS, CODEC_POINTS, StoreError, Stream, fragment_checksum, kind_name, kind_of, open,
+    part_checksum, progress_checksum,
 };
 use crate::{
     follow::Position,
@@ -133,13 +133,47 @@ impl Reader {
 
     /// All parts that begin in a range of time, in order. A damaged one is an error in its place, and not the end.
     pub fn parts_in(&self, range: Range) -> impl Iterator<Item = Result<StoredPart, StoreError>> {
+        self.pages(move |seq| {
+            self.parts(
+                "SELECT seq, stream, t.tags, kind, start, length, k, codec, crc, blob
+                 FROM parts LEFT JOIN tag_sets t ON t.id = parts.tags
+                 WHERE seq > ?1 AND start >= ?3 AND start < ?4 ORDER BY seq LIMIT ?2",
+                params![seq, PAGE, range.from_ms, range.until_ms],
+            )
+        })
+    }
+
+    /// Of these, the windows of the node of one stream, with its tags.
+    pub(super) fn node_windows_in(
+        &self,
+        stream: &Stream,
+        range: Range,
+    ) -> impl Iterator<Item = Result<StoredPart, StoreError>> {
+        let tags = serde_json::to_string(&stream.tags).unwrap_or_default();
+        self.pages(move |seq| {
+            let (kind, Range { from_ms, until_ms }) = (kind_name(WindowKind::Node), range);
+            self.parts(
+                "SELECT seq, stream, t.tags, kind, start, length, k, codec, crc, blob
+                 FROM parts LEFT JOIN tag_sets t ON t.id = parts.tags
+                 WHERE seq > ?1 AND start >= ?3 AND start < ?4 AND stream = ?5 AND t.tags = ?6 AND kind = ?7
+                 ORDER BY seq LIMIT ?2",
+                params![seq, PAGE, from_ms, until_ms, stream.name, tags, kind],
+            )
+        })
+    }
+
+    /// Parts page by page; `next` gives those after a number.
+    fn pages(
+        &self,
+        next: impl Fn(i64) -> Result<Vec<StoredPart>, StoreError>,
+    ) -> impl Iterator<Item = Result<StoredPart, StoreError>> {
         let (mut seq, mut page) = (0, Vec::new().into_iter());
         std::iter::from_fn(move || {
             loop {
                 if let Some(part) = page.next() {
                     return Some(Ok(part));
                 }
-                match self.page_in(range, seq) {
+                match next(seq) {
                     Ok(parts) => {
                         seq = parts.last()?.seq;
                         page = parts.into_iter();
@@ -154,15 +188,6 @@ impl Reader {
                 }
             }
         })
-    }
-
-    fn page_in(&self, range: Range, seq: i64) -> Result<Vec<StoredPart>, StoreError> {
-        self.parts(
-            "SELECT seq, stream, t.tags, kind, start, length, k, codec, crc, blob
-             FROM parts LEFT JOIN tag_sets t ON t.id = parts.tags
-             WHERE seq > ?1 AND start >= ?3 AND start < ?4 ORDER BY seq LIMIT ?2",
-            params![seq, PAGE, range.from_ms, range.until_ms],
-        )
     }
 
     fn parts(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<StoredPart>, StoreError> {

@@ -56,18 +56,28 @@ impl Reader {
         length_ms: i64,
     ) -> Result<BTreeMap<TimestampMs, u64>, StoreError> {
         let mut lines = BTreeMap::new();
-        for stored in self.parts_in(range) {
-            let stored = match stored {
-                Err(StoreError::DamagedPart { .. }) => continue,
-                stored => stored?,
-            };
-            let super::Payload::Window(part) = &stored.payload else { continue };
-            let log = part.contents.series().iter().find(|series| series.key == Key::LOG);
-            if let Some(log) = log.filter(|_| stored.stream == stream.name && stored.tags == stream.tags) {
-                let start = part.id.start_ms - part.id.start_ms.rem_euclid(length_ms);
-                *lines.entry(start).or_default() += log.counters[counter::LINES];
-            }
+        for window in self.lines_in(stream, range) {
+            let (start_ms, count) = window?;
+            *lines.entry(start_ms - start_ms.rem_euclid(length_ms)).or_default() += count;
         }
         Ok(lines)
+    }
+
+    /// The same of windows one by one, in the order that they were stored.
+    pub fn lines_in(
+        &self,
+        stream: &Stream,
+        range: Range,
+    ) -> impl Iterator<Item = Result<(TimestampMs, u64), StoreError>> {
+        self.node_windows_in(stream, range).filter_map(|stored| {
+            let stored = match stored {
+                Err(StoreError::DamagedPart { .. }) => return None,
+                Err(error) => return Some(Err(error)),
+                Ok(stored) => stored,
+            };
+            let super::Payload::Window(part) = &stored.payload else { return None };
+            let log = part.contents.series().iter().find(|series| series.key == Key::LOG)?;
+            Some(Ok((part.id.start_ms, log.counters[counter::LINES])))
+        })
     }
 }
