@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rgwlens::access_log::ClassifierSettings;
 use rgwlens::point::{Tags, TimestampMs};
-use rgwlens::replay::{self, Input, Limits, Mode, Outcome, Parts, Place, Progress, ReplayError};
+use rgwlens::replay::{self, Input, Limits, Mode, Outcome, Parts, Place, Progress, ReplayError, StorePlace};
 use rgwlens::stats::{Part, Settings, WindowKind};
 use rgwlens::store::{Range, Reader, Store, Stream};
 use support::influx::{InfluxDb, VictoriaMetrics};
@@ -291,6 +291,20 @@ fn a_second_replay_into_a_store_is_refused() {
     assert!(said(&again).contains("already has points"), "{}", said(&again));
 }
 
+/// It is asked about all of time from the first line on.
+#[test]
+fn a_second_replay_into_victoria_metrics_is_refused() {
+    let victoria = VictoriaMetrics::start();
+    let mut site = Site::new("rgwlens");
+    site.output_victoria("victoria", &victoria);
+    fs::write(site.log(), log(false)).expect("write");
+    let log = site.log().display().to_string();
+    site.succeed(&["replay", "--to", "influxdb", &log]);
+    assert!(!victoria.export("{__name__=~\"rgw_.*\"}").is_empty());
+    let again = site.rgwlens(&["replay", "--to", "influxdb", &log]);
+    assert!(said(&again).contains("already has points"), "{}", said(&again));
+}
+
 /// It is asked before anything is deleted, also of the store.
 #[test]
 fn what_an_output_cannot_delete_is_not_deleted_anywhere() {
@@ -312,7 +326,7 @@ fn what_an_output_cannot_delete_is_not_deleted_anywhere() {
 struct Away;
 
 impl Parts for Away {
-    fn write(&mut self, _: &[Part]) -> Result<(), ReplayError> {
+    fn write(&mut self, _: Vec<Part>) -> Result<(), ReplayError> {
         Err(ReplayError::NotTaken { place: "it".into(), why: "503".into(), go_on: "" })
     }
 
@@ -339,13 +353,31 @@ impl Place for Away {
     }
 }
 
-struct Silent;
+/// Which passes there were.
+#[derive(Default)]
+struct Passes(Vec<&'static str>);
 
-impl Progress for Silent {
-    fn begin(&mut self, _: &'static str, _: u64, _: std::sync::Arc<std::sync::atomic::AtomicU64>) {}
+impl Progress for Passes {
+    fn begin(&mut self, what: &'static str, _: u64, _: std::sync::Arc<std::sync::atomic::AtomicU64>) {
+        self.0.push(what);
+    }
 
     fn end(&mut self) {}
 }
+
+fn input(file: &Path) -> Input {
+    Input {
+        files: vec![file.to_owned()],
+        format: "rgwlens".parse().expect("a format"),
+        classifier: ClassifierSettings::default(),
+        settings: Settings::default(),
+        stream: Stream { name: "access".into(), tags: Tags::new([("node", "gw1")]) },
+        max_line: 1 << 20,
+        jobs: 2,
+    }
+}
+
+const FREE: Limits = Limits { period: Range::ALL, counted_from_ms: None };
 
 /// Each way to write is gone on with in the one way that is right.
 #[test]
@@ -353,22 +385,53 @@ fn an_interrupted_replay_says_how_to_go_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("access.log");
     fs::write(&file, log(false)).expect("write");
-    let input = Input {
-        files: vec![file],
-        format: "rgwlens".parse().expect("a format"),
-        classifier: ClassifierSettings::default(),
-        settings: Settings::default(),
-        stream: Stream { name: "access".into(), tags: Tags::new([("node", "gw1")]) },
-        max_line: 1 << 20,
-        jobs: 2,
-    };
-    let limits = Limits { period: Range::ALL, counted_from_ms: None };
     for (mode, option) in
         [(Mode::Careful, "--overwrite"), (Mode::Overwrite, "--overwrite"), (Mode::Replace, "--replace")]
     {
-        let error =
-            replay::replay(&input, &mut [Away], mode, limits, &mut Silent).expect_err("it takes nothing");
+        let error = replay::replay(&input(&file), &mut [Away], mode, FREE, &mut Passes::default())
+            .expect_err("it takes nothing");
         let error = error.to_string();
         assert!(error.contains(option) && error.matches("--").count() == 1, "{mode:?}: {error}");
     }
+}
+
+/// Where nothing is there from the first line on, the files are read once; where something is, twice: and what is later than
+/// all of them is not in the way.
+#[test]
+fn files_are_read_once_where_nothing_is_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let start = 1_800_000_000_000;
+    let half = |name: &str, from: i64| {
+        let path = folder.path().join(name);
+        let mut log = lines((from..from + 300_000).step_by(50));
+        log.insert_str(0, "this is no line of an access log\n");
+        fs::write(&path, log).expect("write");
+        path
+    };
+    let halves = [half("access.log.1", start), half("access.log", start + 300_000)];
+    let stored = |name: &str, order: [usize; 2], passes: [&[&str]; 2]| {
+        let path = folder.path().join(name);
+        for (at, passes) in order.into_iter().zip(passes) {
+            let input = input(&halves[at]);
+            let store = Store::open(&path).expect("a store");
+            let mut place = [StorePlace::new(store, input.stream.clone()).expect("nobody else replays")];
+            let mut made = Passes::default();
+            let outcome =
+                replay::replay(&input, &mut place, Mode::Careful, FREE, &mut made).expect("a replay");
+            assert_eq!((outcome.totals.counted, outcome.totals.rejected), (6_000, 1));
+            // The window that it begins in, and those that end less than the lateness before it does.
+            assert_eq!(outcome.left_out.len(), 4, "{:?}", outcome.left_out);
+            assert_eq!(made.0, passes, "{at} into {name}");
+        }
+        let mut parts: Vec<_> = Reader::open(&path)
+            .expect("a store")
+            .parts_in(Range::ALL)
+            .map(|part| part.map(|part| (part.stream, part.tags, part.payload)).expect("a part"))
+            .collect();
+        parts.sort_by_key(|part| format!("{part:?}"));
+        parts
+    };
+    let once = stored("once.db", [0, 1], [&["writing"], &["writing"]]);
+    let twice = stored("twice.db", [1, 0], [&["writing"], &["checking", "writing"]]);
+    assert!(once.len() > 50 && once == twice, "{} and {} parts", once.len(), twice.len());
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     follow::{Lines, Next, Source, SourceError},
-    stats::{EventSettings, Part, Request, SlowSettings},
+    stats::{EventSettings, Part, Request, SlowSettings, Windows},
 };
 
 /// How much of the log a thread takes at once, bytes: enough that taking it costs nothing beside it, little enough that it
@@ -34,7 +34,7 @@ pub trait PartSink<S>: Sink<S> {
     ///
     /// # Errors
     /// Why it cannot go on.
-    fn take(&mut self, parts: Vec<Part>) -> Result<(), Self::Error>;
+    fn take(&mut self, parts: Vec<Part>, windows: &Windows) -> Result<(), Self::Error>;
 }
 
 /// Reads to the end of the source with this many threads, this one included. Only for the past: a source that is followed has
@@ -108,7 +108,7 @@ fn count_in_order<S, K: PartSink<S>>(
             }
             let parts = counter.windows.close_due();
             if !parts.is_empty() {
-                sink.take(parts).map_err(PipelineError::Sink)?;
+                sink.take(parts, &counter.windows).map_err(PipelineError::Sink)?;
             }
             found.digest.clear();
             // A worker that has come to the end does not want it any more.
@@ -236,7 +236,7 @@ mod tests {
     use crate::{
         access_log::{ClassifierSettings, LogFormat},
         follow::{Files, FilesOptions},
-        stats::{Admission, Part, Settings, Windows},
+        stats::{Admission, Part, Settings},
     };
 
     #[derive(Default)]
@@ -262,7 +262,7 @@ mod tests {
     }
 
     impl PartSink<Files> for Parts {
-        fn take(&mut self, parts: Vec<Part>) -> Result<(), Infallible> {
+        fn take(&mut self, parts: Vec<Part>, _: &Windows) -> Result<(), Infallible> {
             self.0.extend(parts);
             Ok(())
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt};
 use super::{Limits, scan::Scan};
 use crate::{
     point::TimestampMs,
-    stats::{PartId, WindowKind, WindowSettings},
+    stats::{PartId, TIMES_MS, WindowKind, WindowSettings},
     store::Range,
 };
 
@@ -71,6 +71,16 @@ impl Coverage {
             limits,
             richer: BTreeSet::new(),
         }
+    }
+
+    /// Of an input that begins with this time, and may end at any.
+    pub(super) fn from(first_ms: TimestampMs, windows: &WindowSettings, limits: Limits) -> Self {
+        Self { first_ms, watermark_ms: TIMES_MS.1, windows: *windows, limits, richer: BTreeSet::new() }
+    }
+
+    /// The same of one that is read as far as this.
+    pub(super) fn read_to(&mut self, watermark_ms: TimestampMs) {
+        self.watermark_ms = watermark_ms;
     }
 
     /// The same but for these windows of the node, and those of buckets that hold one of them.

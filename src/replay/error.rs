@@ -8,6 +8,14 @@ pub enum ReplayError {
     /// A file.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// A file, while it was written.
+    #[error("{error}; what was written so far stays{go_on}")]
+    Unreadable {
+        /// What happened to it.
+        error: SourceError,
+        /// How to go on once it can be read, with its own punctuation.
+        go_on: &'static str,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,8 +1,9 @@
 //! `replay`: the past, with the same numbers as live, and without damage to what is there.
 //!
-//! Two passes over the files where something is written to. The first one counts, and writes nothing: it says which
-//! windows the input covers whole, whether the format fits at all, and how many lines each window has. Then the places
-//! are asked what they hold already. Only then the second pass writes.
+//! What is there already is asked for before anything is written. Nearly always that is nothing from the time of the
+//! first line on: then one pass over the files is enough, since wherever they end there is nothing to damage. Else there
+//! are two. The first one counts, and writes nothing: it says which windows the input covers whole, and how many lines
+//! each has. Then the places are asked about just these, and only then the second pass writes.
 
 mod coverage;
 mod error;
@@ -121,19 +122,20 @@ pub fn replay<P: Place>(
     limits: Limits,
     progress: &mut impl Progress,
 ) -> Result<Outcome, ReplayError> {
+    if mode == Mode::Careful {
+        let coverage = Coverage::from(first_ms(input)?, &input.settings.windows, limits);
+        if is_free(places, &coverage)? {
+            let sink = write::Writer::as_read(places, coverage);
+            return write_to(input, sink, mode, progress);
+        }
+    }
     let mut scan = scan::Scan::default();
     let totals = pass(input, "checking", &mut scan, progress)?;
     if totals.counted == 0 {
         return Err(ReplayError::NothingFits { lines: totals.lines + totals.skipped });
     }
     let coverage = Coverage::new(&scan, &input.settings.windows, limits);
-    let Some(range) = coverage.range() else {
-        return Err(match coverage.why_nothing() {
-            Why::CountedByRun => ReplayError::CountedByRun,
-            Why::OutsidePeriod => ReplayError::OutsidePeriod,
-            _ => ReplayError::NothingWhole,
-        });
-    };
+    let range = coverage.range().ok_or_else(|| nothing_to_write(&coverage))?;
     let mut keep = BTreeSet::new();
     for place in places.iter_mut() {
         match mode {
@@ -161,15 +163,61 @@ pub fn replay<P: Place>(
             }
         }
     }
-    let mut sink = write::Writer::covered(places, coverage);
-    let written = pass(input, "writing", &mut sink, progress).and_then(|totals| Ok((totals, sink.finish()?)));
-    match written {
-        Ok((totals, outcome)) => Ok(Outcome { totals, ..outcome }),
-        Err(ReplayError::NotTaken { place, why, .. }) => {
-            Err(ReplayError::NotTaken { place, why, go_on: mode.to_go_on() })
+    write_to(input, write::Writer::covered(places, coverage), mode, progress)
+}
+
+/// The pass that writes.
+fn write_to<P: Place>(
+    input: &Input,
+    mut sink: write::Writer<'_, P>,
+    mode: Mode,
+    progress: &mut impl Progress,
+) -> Result<Outcome, ReplayError> {
+    let written = pass(input, "writing", &mut sink, progress).and_then(|totals| {
+        if let Some(coverage) = sink.coverage().filter(|coverage| coverage.range().is_none()) {
+            return Err(nothing_to_write(coverage));
         }
-        Err(error) => Err(error),
+        Ok(Outcome { totals, ..sink.finish()? })
+    });
+    written.map_err(|error| match error {
+        ReplayError::NotTaken { place, why, .. } => {
+            ReplayError::NotTaken { place, why, go_on: mode.to_go_on() }
+        }
+        ReplayError::Source(error) => ReplayError::Unreadable { error, go_on: mode.to_go_on() },
+        error => error,
+    })
+}
+
+/// Why nothing may be written of an input.
+fn nothing_to_write(coverage: &Coverage) -> ReplayError {
+    match coverage.why_nothing() {
+        Why::CountedByRun => ReplayError::CountedByRun,
+        Why::OutsidePeriod => ReplayError::OutsidePeriod,
+        _ => ReplayError::NothingWhole,
     }
+}
+
+/// Time of the first line that is counted.
+fn first_ms(input: &Input) -> Result<TimestampMs, ReplayError> {
+    let (mut files, mut counter) = open(input)?;
+    match pipeline::run(&mut files, &mut counter, &mut scan::First) {
+        Ok(()) => {}
+        Err(PipelineError::Source(error)) => return Err(error.into()),
+        Err(PipelineError::Sink(never)) => match never {},
+    }
+    let totals = counter.windows.totals();
+    counter.windows.first_ms().ok_or(ReplayError::NothingFits { lines: totals.lines + totals.skipped })
+}
+
+/// Whether no place has anything of the time in which something may be written, as far as that is known.
+fn is_free<P: Place>(places: &mut [P], coverage: &Coverage) -> Result<bool, ReplayError> {
+    let Some(range) = coverage.range() else { return Ok(true) };
+    for place in places {
+        if place.find(range)?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Windows of which a place holds more lines than the input has: others counted lines of them that are not here (late
@@ -192,15 +240,7 @@ fn pass<K: pipeline::PartSink<Files, Error = ReplayError>>(
     sink: &mut K,
     progress: &mut impl Progress,
 ) -> Result<Totals, ReplayError> {
-    let mut parser = InputParser::new(input.format.clone());
-    let mut first_time = |line: &[u8]| parser.first_time(line);
-    let options = FilesOptions { max_line: input.max_line.max(input.format.longest_line()) };
-    let mut files = Files::open(&input.files, options, &mut first_time)?;
-    let seed = input.stream.seed();
-    let admission = Admission::new(input.settings.admission.clone(), seed);
-    let windows = Windows::replay(input.settings.clone(), admission);
-    let slow = input.settings.slow;
-    let mut counter = Counter::new(input.format.clone(), input.classifier.clone(), slow, windows);
+    let (mut files, mut counter) = open(input)?;
     progress.begin(what, files.bytes_total(), files.bytes_read());
     let result = match input.jobs {
         ..=1 => pipeline::run(&mut files, &mut counter, sink),
@@ -216,4 +256,17 @@ fn pass<K: pipeline::PartSink<Files, Error = ReplayError>>(
         Err(PipelineError::Source(error)) => Err(error.into()),
         Err(PipelineError::Sink(error)) => Err(error),
     }
+}
+
+/// The files from their beginning, and nothing counted yet.
+fn open(input: &Input) -> Result<(Files, Counter), ReplayError> {
+    let mut parser = InputParser::new(input.format.clone());
+    let mut first_time = |line: &[u8]| parser.first_time(line);
+    let options = FilesOptions { max_line: input.max_line.max(input.format.longest_line()) };
+    let files = Files::open(&input.files, options, &mut first_time)?;
+    let seed = input.stream.seed();
+    let admission = Admission::new(input.settings.admission.clone(), seed);
+    let windows = Windows::replay(input.settings.clone(), admission);
+    let slow = input.settings.slow;
+    Ok((files, Counter::new(input.format.clone(), input.classifier.clone(), slow, windows)))
 }

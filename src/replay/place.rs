@@ -20,7 +20,7 @@ use crate::{
 /// Takes parts.
 pub trait Parts {
     /// Takes these.
-    fn write(&mut self, parts: &[Part]) -> Result<(), ReplayError>;
+    fn write(&mut self, parts: Vec<Part>) -> Result<(), ReplayError>;
 
     /// There are no more: everything has to be safe after this. Adds what went wrong with single points.
     fn finish(&mut self, outcome: &mut Outcome) -> Result<(), ReplayError>;
@@ -56,7 +56,7 @@ pub trait Place: Parts {
 }
 
 impl Parts for Box<dyn Place> {
-    fn write(&mut self, parts: &[Part]) -> Result<(), ReplayError> {
+    fn write(&mut self, parts: Vec<Part>) -> Result<(), ReplayError> {
         (**self).write(parts)
     }
 
@@ -112,8 +112,8 @@ impl<W: Write> LinesPlace<W> {
 }
 
 impl<W: Write> Parts for LinesPlace<W> {
-    fn write(&mut self, parts: &[Part]) -> Result<(), ReplayError> {
-        for part in parts {
+    fn write(&mut self, parts: Vec<Part>) -> Result<(), ReplayError> {
+        for part in &parts {
             write_points(part, &Tags::default(), Some(&self.event_fields), &mut self.encoder);
         }
         self.out.write_all(self.encoder.lines())?;
@@ -131,22 +131,26 @@ pub struct StorePlace {
     store: Store,
     stream: Stream,
     waiting: Vec<Part>,
+    /// In them.
+    series: usize,
     _lock: ReplayLock,
 }
 
-/// Parts of one transaction: few enough to be small, enough not to wait for the disk each time.
+/// Parts of one transaction, and series in them: few enough to be small, enough not to wait for the disk each time.
 const PARTS: usize = 512;
+const SERIES: usize = 1 << 16;
 
 impl StorePlace {
     /// The parts of this stream; nobody else's at the same time.
     pub fn new(store: Store, stream: Stream) -> Result<Self, StoreError> {
         let lock = store.lock_for_replay()?;
-        Ok(Self { store, stream, waiting: Vec::new(), _lock: lock })
+        Ok(Self { store, stream, waiting: Vec::new(), series: 0, _lock: lock })
     }
 
     fn flush(&mut self) -> Result<(), ReplayError> {
         self.store.append(&self.stream, &self.waiting)?;
         self.waiting.clear();
+        self.series = 0;
         Ok(())
     }
 }
@@ -157,8 +161,9 @@ impl Place for StorePlace {
     }
 
     fn find(&mut self, range: Range) -> Result<Option<String>, ReplayError> {
-        let found = self.lines_by_window(range, 1)?;
-        Ok(found.first_key_value().map(|(start, lines)| format!("{lines} lines at {}", show(*start))))
+        let reader = Reader::open(self.store.path())?;
+        let first = reader.lines_in(&self.stream, range).next().transpose()?;
+        Ok(first.map(|(start_ms, lines)| format!("{lines} lines at {}", show(start_ms))))
     }
 
     fn lines_by_window(
@@ -182,9 +187,10 @@ impl Place for StorePlace {
 }
 
 impl Parts for StorePlace {
-    fn write(&mut self, parts: &[Part]) -> Result<(), ReplayError> {
-        self.waiting.extend_from_slice(parts);
-        if self.waiting.len() >= PARTS { self.flush() } else { Ok(()) }
+    fn write(&mut self, mut parts: Vec<Part>) -> Result<(), ReplayError> {
+        self.series += parts.iter().map(|part| part.contents.series().len()).sum::<usize>();
+        self.waiting.append(&mut parts);
+        if self.waiting.len() >= PARTS || self.series >= SERIES { self.flush() } else { Ok(()) }
     }
 
     fn finish(&mut self, _outcome: &mut Outcome) -> Result<(), ReplayError> {
@@ -289,8 +295,8 @@ impl Place for InfluxPlace {
 }
 
 impl Parts for InfluxPlace {
-    fn write(&mut self, parts: &[Part]) -> Result<(), ReplayError> {
-        for part in parts {
+    fn write(&mut self, parts: Vec<Part>) -> Result<(), ReplayError> {
+        for part in &parts {
             self.batch.add_window(part, &self.stream.tags);
             if self.batch.is_full() {
                 self.flush()?;

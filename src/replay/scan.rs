@@ -1,6 +1,6 @@
-//! The first pass: how many lines each window has, and how far the input reaches.
+//! The pass before something is written: how many lines each window has, and how far the input reaches.
 
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::{collections::BTreeMap, convert::Infallible, ops::ControlFlow};
 
 use super::ReplayError;
 use crate::{
@@ -51,8 +51,28 @@ impl Sink<Files> for Scan {
 }
 
 impl PartSink<Files> for Scan {
-    fn take(&mut self, parts: Vec<Part>) -> Result<(), ReplayError> {
+    fn take(&mut self, parts: Vec<Part>, _windows: &Windows) -> Result<(), ReplayError> {
         self.add(&parts);
+        Ok(())
+    }
+}
+
+/// Goes on until a line was counted.
+pub(super) struct First;
+
+impl Sink<Files> for First {
+    type Error = Infallible;
+
+    fn turn(
+        &mut self,
+        _: Vec<Part>,
+        windows: &mut Windows,
+        _: &mut Files,
+    ) -> Result<ControlFlow<()>, Infallible> {
+        Ok(if windows.first_ms().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    fn end(&mut self, _: Vec<Part>, _: &mut Windows) -> Result<(), Infallible> {
         Ok(())
     }
 }

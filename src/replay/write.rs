@@ -1,4 +1,4 @@
-//! The second pass: parts to places.
+//! The pass that writes: parts to places.
 
 use std::{collections::BTreeMap, ops::ControlFlow};
 
@@ -14,6 +14,8 @@ use crate::{
 pub(super) struct Writer<'a, P> {
     places: &'a mut [P],
     coverage: Option<Coverage>,
+    /// What is covered shows while it is read.
+    as_read: bool,
     parts: u64,
     /// Windows left out, with their length, why, and how many lines they have.
     left_out: BTreeMap<(WindowKind, TimestampMs), (i64, Why, u64)>,
@@ -22,11 +24,28 @@ pub(super) struct Writer<'a, P> {
 
 impl<'a, P: Parts> Writer<'a, P> {
     pub(super) fn everything(places: &'a mut [P]) -> Self {
-        Self { places, coverage: None, parts: 0, left_out: BTreeMap::new(), incidents: Vec::new() }
+        Self {
+            places,
+            coverage: None,
+            as_read: false,
+            parts: 0,
+            left_out: BTreeMap::new(),
+            incidents: Vec::new(),
+        }
     }
 
     pub(super) fn covered(places: &'a mut [P], coverage: Coverage) -> Self {
         Self { coverage: Some(coverage), ..Self::everything(places) }
+    }
+
+    /// What the input covers as far as it is read: a window that closes before its end is whole, since that is what closes
+    /// it. `coverage` says what the input begins with, and what else bounds it.
+    pub(super) fn as_read(places: &'a mut [P], coverage: Coverage) -> Self {
+        Self { as_read: true, ..Self::covered(places, coverage) }
+    }
+
+    pub(super) fn coverage(&self) -> Option<&Coverage> {
+        self.coverage.as_ref()
     }
 
     pub(super) fn finish(self) -> Result<Outcome, ReplayError> {
@@ -42,7 +61,10 @@ impl<'a, P: Parts> Writer<'a, P> {
         Ok(outcome)
     }
 
-    fn write(&mut self, parts: Vec<Part>) -> Result<(), ReplayError> {
+    fn write(&mut self, parts: Vec<Part>, windows: &Windows) -> Result<(), ReplayError> {
+        if let Some(coverage) = self.coverage.as_mut().filter(|_| self.as_read) {
+            coverage.read_to(windows.watermark_ms().unwrap_or(TimestampMs::MIN));
+        }
         let mut whole = Vec::with_capacity(parts.len());
         for part in parts {
             match self.coverage.as_ref().and_then(|coverage| coverage.why_not(&part.id)) {
@@ -55,7 +77,9 @@ impl<'a, P: Parts> Writer<'a, P> {
             }
         }
         self.parts += whole.len() as u64;
-        self.places.iter_mut().try_for_each(|place| place.write(&whole))
+        let Some((last, others)) = self.places.split_last_mut() else { return Ok(()) };
+        others.iter_mut().try_for_each(|place| place.write(whole.clone()))?;
+        last.write(whole)
     }
 }
 
@@ -96,23 +120,23 @@ impl<P: Parts> Sink<Files> for Writer<'_, P> {
     fn turn(
         &mut self,
         parts: Vec<Part>,
-        _windows: &mut Windows,
+        windows: &mut Windows,
         source: &mut Files,
     ) -> Result<ControlFlow<()>, ReplayError> {
         self.incidents.extend(source.incidents().map(|incident| incident.to_string()));
         if !parts.is_empty() {
-            self.write(parts)?;
+            self.write(parts, windows)?;
         }
         Ok(ControlFlow::Continue(()))
     }
 
-    fn end(&mut self, parts: Vec<Part>, _windows: &mut Windows) -> Result<(), ReplayError> {
-        self.write(parts)
+    fn end(&mut self, parts: Vec<Part>, windows: &mut Windows) -> Result<(), ReplayError> {
+        self.write(parts, windows)
     }
 }
 
 impl<P: Parts> PartSink<Files> for Writer<'_, P> {
-    fn take(&mut self, parts: Vec<Part>) -> Result<(), ReplayError> {
-        self.write(parts)
+    fn take(&mut self, parts: Vec<Part>, windows: &Windows) -> Result<(), ReplayError> {
+        self.write(parts, windows)
     }
 }

@@ -34,7 +34,7 @@ pub use request::{Outcome, Request};
 pub use series::{Counters, Key, SIZE_EDGES, Series, Size, Table, counter};
 pub use settings::{AdmissionSettings, EventSettings, Settings, SlowSettings, WindowSettings};
 pub use tally::{NO_BUCKET, OTHER, UNKNOWN_BUCKET};
-pub use windows::{DAMAGED, Totals, Windows, WindowsState};
+pub use windows::{DAMAGED, TIMES_MS, Totals, Windows, WindowsState};
 
 #[cfg(test)]
 mod tests;

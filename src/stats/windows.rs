@@ -15,8 +15,8 @@ pub(super) const CLOCK_SKEW_MS: i64 = 300_000;
 /// Without a wall clock (replay), so many lines in a row have to agree on a jump of more than [`CLOCK_SKEW_MS`].
 const JUMP_LINES: u32 = 100;
 
-/// The times an output can say: nanoseconds in 64 bits. A clock beyond them counts at their edge.
-pub(super) const TIMES_MS: (TimestampMs, TimestampMs) = (-9_200_000_000_000, 9_200_000_000_000);
+/// The first and the last time that an output can say, ms: nanoseconds in 64 bits. A clock beyond them counts at their edge.
+pub const TIMES_MS: (TimestampMs, TimestampMs) = (-9_200_000_000_000, 9_200_000_000_000);
 
 /// Requests that wait to be booked: enough to fetch their rows side by side, few enough to stay in the nearest cache.
 const WAITING: usize = 64;
