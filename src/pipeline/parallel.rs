@@ -7,18 +7,15 @@ use std::{
     collections::BTreeMap,
     sync::{
         Mutex, PoisonError,
-        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+        mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel},
     },
     thread,
 };
 
-use super::{
-    Counter, InputReader, PipelineError, RequestReader, Sink,
-    digest::{Digest, Take},
-};
+use super::{Counter, InputReader, PipelineError, RequestReader, Sink, digest::Digest};
 use crate::{
-    follow::{Lines, Next, Source, SourceError},
-    stats::{EventSettings, Part, Request, SlowSettings, Windows},
+    follow::{Next, Source, SourceError},
+    stats::{EventSettings, Part, SlowSettings, Windows},
 };
 
 /// How much of the log a thread takes at once, bytes: enough that taking it costs nothing beside it, little enough that it
@@ -51,30 +48,34 @@ pub fn run_parallel<S: Source + Send, K: PartSink<S>>(
     reader: impl Fn() -> InputReader,
 ) -> Result<(), PipelineError<K::Error>> {
     // RGW's own logs may have any number of requests on a line, and are small beside nginx's.
-    let readers = (1..threads).map_while(|_| match reader() {
+    let readers = (0..threads.max(1)).map_while(|_| match reader() {
         InputReader::Nginx(reader) => Some(*reader),
         InputReader::Gateway(_) => None,
     });
-    let readers: Vec<RequestReader> = readers.collect();
-    if readers.is_empty() {
+    let slow = counter.slow;
+    let mut readers = readers.map(|reader| Reader { worker: None, reader, slow, events, block: Vec::new() });
+    let Some(own) = readers.next().filter(|_| threads > 1) else {
         return super::run(source, counter, sink);
-    }
+    };
+    let others: Vec<Reader<'_>> = readers.collect();
     let shared = Mutex::new(Shared { source, next: 0, is_over: false });
     thread::scope(|scope| {
         let (done, results) = channel();
-        let back = readers.into_iter().enumerate().map(|(number, reader)| {
+        let back = others.into_iter().enumerate().map(|(number, reader)| {
             let (back, empty) = sync_channel(AHEAD);
             for _ in 0..AHEAD {
                 // There is room for as many.
                 drop(back.send(Digest::default()));
             }
-            let (shared, done, slow) = (&shared, done.clone(), counter.slow);
-            scope.spawn(move || Worker { number, reader, slow, events, empty, done }.work(shared));
+            let (shared, done) = (&shared, done.clone());
+            let reader = Reader { worker: Some(number), ..reader };
+            scope.spawn(move || Worker { reader, empty, done }.work(shared));
             back
         });
         let back: Vec<SyncSender<Digest>> = back.collect();
         drop(done);
-        count_in_order(counter, sink, &results, &back)
+        InOrder { counter, sink, back, next: 0, early: BTreeMap::new(), spare: Vec::new() }
+            .count(&shared, &results, own)
     })?;
     let Shared { source, .. } = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
     if counter.turn(source, sink)?.is_break() {
@@ -83,39 +84,74 @@ pub fn run_parallel<S: Source + Send, K: PartSink<S>>(
     counter.end(sink)
 }
 
-/// Takes up what the workers found, in the order of the log, until there is no more.
-fn count_in_order<S, K: PartSink<S>>(
-    counter: &mut Counter,
-    sink: &mut K,
-    results: &Receiver<Found>,
-    back: &[SyncSender<Digest>],
-) -> Result<(), PipelineError<K::Error>> {
-    let mut early = BTreeMap::new();
-    let mut next = 0;
-    for found in results {
-        if matches!(found.after, After::Panicked) {
-            // The scope of the threads goes on with the panic.
-            return Ok(());
-        }
-        early.insert(found.number, found);
-        while let Some(mut found) = early.remove(&next) {
-            next += 1;
-            found.digest.take_up(counter);
-            match found.after {
-                After::More | After::Panicked => {}
-                After::Skipped(reason) => counter.windows.reject(reason),
-                After::Failed(error) => return Err(error.into()),
+/// The thread that counts: it takes up what all found, in the order of the log.
+struct InOrder<'a, K> {
+    counter: &'a mut Counter,
+    sink: &'a mut K,
+    /// Where the workers' digests go back to.
+    back: Vec<SyncSender<Digest>>,
+    /// Number of the stretch that is counted next.
+    next: u64,
+    /// Those that were found before their turn.
+    early: BTreeMap<u64, Found>,
+    /// Digests of this thread itself.
+    spare: Vec<Digest>,
+}
+
+impl<K> InOrder<'_, K> {
+    fn count<S: Source>(
+        mut self,
+        shared: &Mutex<Shared<'_, S>>,
+        results: &Receiver<Found>,
+        mut reader: Reader<'_>,
+    ) -> Result<(), PipelineError<K::Error>>
+    where
+        K: PartSink<S>,
+    {
+        loop {
+            // Whoever has nothing to count reads, too; but not without end while it waits for one of the others.
+            let found = match results.try_recv() {
+                Err(TryRecvError::Empty) if self.early.len() < AHEAD => {
+                    reader.read(shared, self.spare.pop().unwrap_or_default())
+                }
+                result => result.ok(),
+            };
+            let Some(found) = found.or_else(|| results.recv().ok()) else { return Ok(()) };
+            if matches!(found.after, After::Panicked) {
+                // The scope of the threads goes on with the panic.
+                return Ok(());
             }
-            let parts = counter.windows.close_due();
-            if !parts.is_empty() {
-                sink.take(parts, &counter.windows).map_err(PipelineError::Sink)?;
+            self.early.insert(found.number, found);
+            while let Some(found) = self.early.remove(&self.next) {
+                self.next += 1;
+                self.take_up(found)?;
             }
-            found.digest.clear();
-            // A worker that has come to the end does not want it any more.
-            drop(back[found.worker].send(found.digest));
         }
     }
-    Ok(())
+
+    fn take_up<S>(&mut self, found: Found) -> Result<(), PipelineError<K::Error>>
+    where
+        K: PartSink<S>,
+    {
+        let Found { worker, mut digest, after, .. } = found;
+        digest.count(self.counter);
+        match after {
+            After::More | After::Panicked => {}
+            After::Skipped(reason) => self.counter.windows.reject(reason),
+            After::Failed(error) => return Err(error.into()),
+        }
+        let parts = self.counter.windows.close_due();
+        if !parts.is_empty() {
+            self.sink.take(parts, &self.counter.windows).map_err(PipelineError::Sink)?;
+        }
+        digest.clear();
+        match worker {
+            // A worker that has come to the end does not want it any more.
+            Some(worker) => drop(self.back[worker].send(digest)),
+            None => self.spare.push(digest),
+        }
+        Ok(())
+    }
 }
 
 /// What all workers read from, in turn.
@@ -169,16 +205,35 @@ enum After {
 /// A stretch, and what it says.
 struct Found {
     number: u64,
-    worker: usize,
+    /// Who found it; `None` for the thread that counts.
+    worker: Option<usize>,
     digest: Digest,
     after: After,
 }
 
-struct Worker<'a> {
-    number: usize,
+/// Reads stretches.
+struct Reader<'a> {
+    /// As [`Found::worker`].
+    worker: Option<usize>,
     reader: RequestReader,
     slow: SlowSettings,
     events: &'a EventSettings,
+    /// What is being read. It never leaves this thread, nor this processor's cache.
+    block: Vec<u8>,
+}
+
+impl Reader<'_> {
+    /// Reads the next stretch; `None` at the end.
+    fn read<S: Source>(&mut self, shared: &Mutex<Shared<'_, S>>, mut digest: Digest) -> Option<Found> {
+        self.block.clear();
+        let (number, after) = shared.lock().unwrap_or_else(PoisonError::into_inner).fill(&mut self.block)?;
+        digest.read(&self.block, &mut self.reader, &self.slow, self.events);
+        Some(Found { number, worker: self.worker, digest, after })
+    }
+}
+
+struct Worker<'a> {
+    reader: Reader<'a>,
     /// Where digests come back from.
     empty: Receiver<Digest>,
     done: Sender<Found>,
@@ -188,11 +243,9 @@ impl Worker<'_> {
     /// Reads stretches until there are no more, or nobody wants them.
     fn work<S: Source>(&mut self, shared: &Mutex<Shared<'_, S>>) {
         // A number is only drawn by who has a digest already: whoever waits for it does not wait in vain.
-        while let Ok(mut digest) = self.empty.recv() {
-            let filled = shared.lock().unwrap_or_else(PoisonError::into_inner).fill(&mut digest.block);
-            let Some((number, after)) = filled else { return };
-            digest.read(&mut self.reader, &self.slow, self.events);
-            if self.done.send(Found { number, worker: self.number, digest, after }).is_err() {
+        while let Ok(digest) = self.empty.recv() {
+            let Some(found) = self.reader.read(shared, digest) else { return };
+            if self.done.send(found).is_err() {
                 return;
             }
         }
@@ -203,28 +256,8 @@ impl Drop for Worker<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             let digest = Digest::default();
-            drop(self.done.send(Found {
-                number: u64::MAX,
-                worker: self.number,
-                digest,
-                after: After::Panicked,
-            }));
+            drop(self.done.send(Found { number: u64::MAX, worker: None, digest, after: After::Panicked }));
         }
-    }
-}
-
-impl Take for Counter {
-    #[inline(always)]
-    fn request(&mut self, request: &Request<'_>) {
-        self.windows.record_uneventful(request);
-    }
-
-    fn line(&mut self, line: &[u8]) {
-        self.count(Lines { bytes: line, now_ms: None });
-    }
-
-    fn rejected(&mut self, reason: &'static str) {
-        self.windows.reject(reason);
     }
 }
 

@@ -2,6 +2,32 @@
 
 use crate::point::TimestampMs;
 
+/// The times of some lines.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    pub(super) earliest_ms: TimestampMs,
+    pub(super) latest_ms: TimestampMs,
+    /// Of the last line.
+    pub(super) last_ms: TimestampMs,
+}
+
+/// Of no line: it is never calm for them.
+impl Default for Times {
+    fn default() -> Self {
+        Self { earliest_ms: TimestampMs::MAX, latest_ms: TimestampMs::MIN, last_ms: TimestampMs::MIN }
+    }
+}
+
+impl Times {
+    /// Adds that of a line.
+    #[inline]
+    pub fn add(&mut self, time_ms: TimestampMs) {
+        self.earliest_ms = self.earliest_ms.min(time_ms);
+        self.latest_ms = self.latest_ms.max(time_ms);
+        self.last_ms = time_ms;
+    }
+}
+
 /// Where the next line goes if its time is of the usual: to the windows of the line before, and nothing closes. What that
 /// is, was decided once, for that line; to decide it again for each costs as much as counting them.
 #[derive(Debug)]
@@ -29,6 +55,7 @@ impl Calm {
         settled_ms: TimestampMs::MIN,
     };
 
+    /// Whether a line of this time that was read at this time goes there.
     #[inline]
     pub(super) fn holds(&self, time_ms: TimestampMs, now_ms: Option<TimestampMs>) -> bool {
         self.from_ms <= time_ms && time_ms < self.until_ms && self.now_ms == now_ms

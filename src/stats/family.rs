@@ -7,7 +7,7 @@ use super::{
     closed::Closed,
     lengths::Lengths,
     open::Open,
-    tally::{Booking, Tally},
+    tally::{Batch, Tally},
 };
 use crate::point::TimestampMs;
 
@@ -460,8 +460,14 @@ impl<T: Tally> Window<T> {
     /// Counts requests, and packs what the tally holds when that is enough, so that memory stays bounded between two
     /// commits.
     #[inline]
-    pub(super) fn book(&mut self, bookings: &[Booking], names: usize, limit: impl Fn(Contents) -> Limited) {
-        self.tally.book(bookings);
+    pub(super) fn book(
+        &mut self,
+        batch: &Batch,
+        context: &T::Context<'_>,
+        names: usize,
+        limit: impl Fn(Contents) -> Limited,
+    ) {
+        self.tally.book(batch, context);
         if self.tally.is_full(names) {
             self.pack(limit);
         }

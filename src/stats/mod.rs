@@ -24,6 +24,7 @@ mod tally;
 mod windows;
 
 pub use admission::Admission;
+pub use calm::Times;
 pub use codec::DecodeError;
 pub use contents::Contents;
 pub use event::{Event, Verdict};
@@ -33,7 +34,7 @@ pub use points::{LATENCY_EDGES_MS, MEASUREMENTS, write_points};
 pub use request::{Outcome, Request};
 pub use series::{Counters, Key, SIZE_EDGES, Series, Size, Table, counter};
 pub use settings::{AdmissionSettings, EventSettings, Settings, SlowSettings, WindowSettings};
-pub use tally::{NO_BUCKET, OTHER, UNKNOWN_BUCKET};
+pub use tally::{Batch, Entry, NO_BUCKET, OTHER, UNKNOWN_BUCKET};
 pub use windows::{DAMAGED, TIMES_MS, Totals, Windows, WindowsState};
 
 #[cfg(test)]

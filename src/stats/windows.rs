@@ -2,9 +2,9 @@
 
 use super::{
     Admission, Contents, Fragment, OpenWindow, Part, Request, Settings, WindowKind,
-    calm::Calm,
-    family::{Family, FamilyState, Place},
-    tally::{Booking, BucketTally, Context, NO_TAG, NodeTally, add_lines},
+    calm::{Calm, Times},
+    family::{Family, FamilyState, Place, Window},
+    tally::{Batch, BucketTally, Context, Entry, NodeTally, add_lines},
 };
 use crate::point::TimestampMs;
 
@@ -77,10 +77,9 @@ pub struct Windows {
     calm: Calm,
     /// Counted, and not booked yet: only in the windows of [`calm`](Self::calm). Whatever looks into a window, opens or
     /// closes one, calls [`settle`](Self::settle) first.
-    waiting: Vec<Booking>,
-    /// The names of their buckets, one after the other. To find a name among thousands takes the processor a wait or two,
-    /// which it spends on the next ones where they are looked for one right after the other.
-    waiting_names: Vec<u8>,
+    waiting: Batch,
+    /// The one request that is being counted where it is not calm.
+    single: Batch,
     /// Greatest event time seen, within reason.
     watermark_ms: Option<TimestampMs>,
     /// Time of the last line that was counted: rejected lines are booked there.
@@ -122,8 +121,8 @@ impl Windows {
             settings,
             admission,
             calm: Calm::OVER,
-            waiting: Vec::with_capacity(WAITING),
-            waiting_names: Vec::new(),
+            waiting: Batch::default(),
+            single: Batch::default(),
             watermark_ms: None,
             last_ms: None,
             pending: Vec::new(),
@@ -140,53 +139,69 @@ impl Windows {
     /// Counts a request. `line` is the whole line; `now_ms` the wall clock when it was read, `None` for the past.
     #[inline(always)]
     pub fn record(&mut self, request: &Request<'_>, line: &[u8], now_ms: Option<TimestampMs>) {
-        self.record_with(request, Some(line), now_ms);
-    }
-
-    /// The same of one that is [no event](Request::may_be_event) and of the past, whose line is not at hand.
-    #[inline(always)]
-    pub fn record_uneventful(&mut self, request: &Request<'_>) {
-        self.record_with(request, None, None);
-    }
-
-    #[inline(always)]
-    fn record_with(&mut self, request: &Request<'_>, line: Option<&[u8]>, now_ms: Option<TimestampMs>) {
         let time_ms = request.record.time_ms;
-        if self.calm.holds(time_ms, now_ms) {
-            self.record_calmly(request, line, time_ms);
-        } else {
-            self.record_anywhere(request, line, now_ms);
-        }
-    }
-
-    /// Counts a request in the windows of the line before.
-    #[inline(always)]
-    fn record_calmly(&mut self, request: &Request<'_>, line: Option<&[u8]>, time_ms: TimestampMs) {
-        let Some(node) = self.node.at(self.calm.node) else {
-            return self.record_anywhere(request, line, self.calm.now_ms);
-        };
-        self.totals.lines += 1;
-        self.totals.counted += 1;
-        self.last_ms = Some(time_ms);
-        self.watermark_ms = self.watermark_ms.max(Some(time_ms));
-        if let Some(line) = line {
+        let calm = self.calm.holds(time_ms, now_ms);
+        if let Some(node) = self.node.at(self.calm.node).filter(|_| calm) {
             node.tally().keep(request, line, &self.settings.events);
-        }
-        let node_row = node.tally().row(request);
-        // A stranger's name of a mebibyte is unknown by its beginning too.
-        let name = &request.bucket[..request.bucket.len().min(NO_TAG)];
-        self.waiting_names.extend_from_slice(name);
-        self.waiting.push(Booking::unnumbered(request, node_row, name));
-        if self.waiting.len() >= WAITING {
-            self.book();
+            self.count_calmly(1, time_ms, time_ms);
+            self.waiting.push(request);
+            if self.waiting.len() >= WAITING {
+                self.book();
+            }
+        } else {
+            self.record_anywhere(&Entry::of(request), Some((request, line)), now_ms);
         }
     }
 
-    /// Counts a request wherever it belongs.
+    /// The same of one that is [no event](Request::may_be_event) and of the past.
+    pub fn record_entry(&mut self, entry: &Entry<'_>) {
+        let time_ms = entry.booking.time_ms;
+        if self.calm.holds(time_ms, None) {
+            self.count_calmly(1, time_ms, time_ms);
+            self.waiting.push_entry(entry);
+            if self.waiting.len() >= WAITING {
+                self.book();
+            }
+        } else {
+            self.record_anywhere(entry, None, None);
+        }
+    }
+
+    /// Whether lines of the past of these times all go to the windows of the line before, and nothing closes meanwhile.
+    pub fn is_calm(&self, times: &Times) -> bool {
+        self.calm.holds(times.earliest_ms, None) && self.calm.holds(times.latest_ms, None)
+    }
+
+    /// The same as [`record_entry`](Self::record_entry) of each, quicker where [it is calm](Self::is_calm). `times` are those
+    /// of all lines up to its last, and of events among them that were recorded before.
+    pub fn record_all(&mut self, batch: &Batch, times: &Times) {
+        if self.is_calm(times) {
+            self.count_calmly(batch.len() as u64, times.latest_ms, times.last_ms);
+            self.book_calmly(batch);
+        } else {
+            batch.iter().for_each(|entry| self.record_entry(&entry));
+        }
+    }
+
+    /// Keeps account of requests in the windows of the line before.
+    #[inline(always)]
+    fn count_calmly(&mut self, requests: u64, latest_ms: TimestampMs, last_ms: TimestampMs) {
+        self.totals.lines += requests;
+        self.totals.counted += requests;
+        self.last_ms = Some(last_ms);
+        self.watermark_ms = self.watermark_ms.max(Some(latest_ms));
+    }
+
+    /// Counts a request wherever it belongs, and keeps it if it is an event.
     #[inline(never)]
-    fn record_anywhere(&mut self, request: &Request<'_>, line: Option<&[u8]>, now_ms: Option<TimestampMs>) {
+    fn record_anywhere(
+        &mut self,
+        entry: &Entry<'_>,
+        event: Option<(&Request<'_>, &[u8])>,
+        now_ms: Option<TimestampMs>,
+    ) {
         self.settle();
-        let time_ms = request.record.time_ms.clamp(TIMES_MS.0, TIMES_MS.1);
+        let time_ms = entry.booking.time_ms.clamp(TIMES_MS.0, TIMES_MS.1);
         if time_ms < self.earliest_ms {
             self.begin(time_ms);
         }
@@ -201,22 +216,19 @@ impl Windows {
         }
         self.totals.counted += 1;
 
+        self.single.clear();
+        self.single.push_entry(entry);
         let node = self.node.window(node_start, node_place, self.watermark_ms);
-        if let Some(line) = line {
+        if let Some((request, line)) = event {
             node.tally().keep(request, line, &self.settings.events);
         }
-        let node_row = node.tally().row(request);
-        let bucket = self.bucket.window(bucket_start, bucket_place, self.watermark_ms);
-        let (admission, settled_ms) = (&self.admission, self.settings.windows.settled_before(bucket_start));
-        let context = Context { admission, highest_candidate: bucket.highest_candidate(), settled_ms };
-        let number = bucket.tally().number(request.bucket, &context);
-        let booking = [Booking::new(request, node_row, number)];
-        node.book(&booking, usize::MAX, |contents| (contents, None));
+        node.book(&self.single, &(), usize::MAX, |contents| (contents, None));
         if node_place == Place::Late {
             self.totals.late += 1;
             node.tally().late();
         }
-        bucket.book(&booking, admission.names(), |contents| admission.limit_candidates(contents, settled_ms));
+        let bucket = self.bucket.window(bucket_start, bucket_place, self.watermark_ms);
+        book_in(bucket, &self.single, &self.admission, self.settings.windows.settled_before(bucket_start));
 
         let usual = node_place == Place::OnTime && bucket_place == Place::OnTime;
         if !usual {
@@ -251,27 +263,22 @@ impl Windows {
 
     /// Books what waits.
     fn book(&mut self) {
-        if self.waiting.is_empty() {
-            return;
+        if !self.waiting.is_empty() {
+            let mut waiting = std::mem::take(&mut self.waiting);
+            self.book_calmly(&waiting);
+            waiting.clear();
+            self.waiting = waiting;
         }
-        let mut waiting = std::mem::take(&mut self.waiting);
+    }
+
+    /// Books requests in the windows of the line before.
+    fn book_calmly(&mut self, batch: &Batch) {
         if let Some(node) = self.node.at(self.calm.node) {
-            node.book(&waiting, usize::MAX, |contents| (contents, None));
+            node.book(batch, &(), usize::MAX, |contents| (contents, None));
         }
-        let (admission, settled_ms) = (&self.admission, self.calm.settled_ms);
         if let Some(bucket) = self.bucket.at(self.calm.bucket) {
-            let context = Context { admission, highest_candidate: bucket.highest_candidate(), settled_ms };
-            let mut names = self.waiting_names.as_slice();
-            for booking in &mut waiting {
-                booking.find_number(&mut names, |name| bucket.tally().number(name, &context));
-            }
-            bucket.book(&waiting, admission.names(), |contents| {
-                admission.limit_candidates(contents, settled_ms)
-            });
+            book_in(bucket, batch, &self.admission, self.calm.settled_ms);
         }
-        waiting.clear();
-        self.waiting_names.clear();
-        self.waiting = waiting;
     }
 
     /// Books what waits, and lets the next line find its windows anew.
@@ -601,6 +608,14 @@ impl Windows {
             self.bound_late();
         }
     }
+}
+
+/// Books requests in a window of buckets.
+fn book_in(bucket: &mut Window<BucketTally>, batch: &Batch, admission: &Admission, settled_ms: TimestampMs) {
+    let context = Context { admission, highest_candidate: bucket.highest_candidate(), settled_ms };
+    bucket.book(batch, &context, admission.names(), |contents| {
+        admission.limit_candidates(contents, settled_ms)
+    });
 }
 
 /// How a pending line that is older than what is kept is told from rejected ones.

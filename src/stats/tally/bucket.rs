@@ -3,11 +3,12 @@
 use fearless_simd::{Level, dispatch, prelude::*, u32x16};
 use foldhash::fast::FixedState;
 
-use super::{Booking, Context, NO_BUCKET, Tally, UNKNOWN_BUCKET, rows::Rows};
+use super::{Batch, NO_BUCKET, Tally, UNKNOWN_BUCKET, rows::Rows};
 use crate::{
     access_log::{Class, Operation, Protocol, valid_bucket},
+    point::TimestampMs,
     stats::{
-        Contents, Counters, EventSettings, Key, Names, Outcome, Request, Series, Size, counter,
+        Admission, Contents, Counters, EventSettings, Key, Names, Outcome, Request, Series, Size, counter,
         histogram::LatencySum, series::SIZE_EDGES,
     },
 };
@@ -39,6 +40,13 @@ impl Kind {
     #[inline]
     fn class(self) -> usize {
         usize::from(self.0.to_be_bytes()[2])
+    }
+
+    /// Class and size as one number.
+    #[inline]
+    pub(super) fn class_and_size(self) -> usize {
+        let [_, _, class, size] = self.0.to_be_bytes().map(usize::from);
+        class * 2 + size
     }
 
     /// The series of this bucket.
@@ -124,8 +132,17 @@ impl Kinds {
     }
 }
 
-/// Rows that are fetched at once when they are taken in another order than they came.
+/// Rows that are fetched side by side: enough to keep the processor busy, few enough to stay in the nearest cache.
 const FETCHED: usize = 64;
+
+/// What decides about the name of a bucket that is new in a window.
+pub(in crate::stats) struct Context<'a> {
+    pub(in crate::stats) admission: &'a Admission,
+    /// Names not admitted whose keyed hash is above this are not candidates in this window any more.
+    pub(in crate::stats) highest_candidate: u64,
+    /// Admissions by windows up to this one are settled before this one opens.
+    pub(in crate::stats) settled_ms: TimestampMs,
+}
 
 /// Counts a window of buckets: `rgw_bucket`, `rgw_operation`, `rgw_size`.
 #[derive(Debug, Default)]
@@ -212,7 +229,7 @@ impl BucketTally {
     /// The number of a bucket's name; of `_unknown_` for names that no bucket can have, and for those that are no
     /// candidates any more.
     #[inline(always)]
-    pub(in crate::stats) fn number(&mut self, name: &[u8], context: &Context<'_>) -> u32 {
+    fn number(&mut self, name: &[u8], context: &Context<'_>) -> u32 {
         if name.is_empty() {
             return self.names.intern(NO_BUCKET.as_bytes());
         }
@@ -239,19 +256,28 @@ fn is_tag(name: &[u8]) -> bool {
 }
 
 impl Tally for BucketTally {
-    fn book(&mut self, bookings: &[Booking]) {
+    type Context<'a> = Context<'a>;
+
+    fn book(&mut self, batch: &Batch, context: &Context<'_>) {
         if self.sizes.is_empty() {
             self.sizes.resize(Class::ALL.len(), Default::default());
         }
         let mut numbers = std::mem::take(&mut self.numbers);
-        numbers.extend(bookings.iter().map(|booking| self.row(booking.bucket, booking.kind)));
-        self.rows.fetch(numbers.iter().copied());
-        for (booking, row) in bookings.iter().zip(numbers.drain(..)) {
-            self.rows.record(row, booking);
-            if booking.outcome == Outcome::Ok {
-                let body = booking.bytes_in.max(booking.bytes_out);
-                let edge = SIZE_EDGES.iter().filter(|(edge, _)| body > *edge).count();
-                self.sizes[booking.kind.class()][edge] += 1;
+        for (bookings, mut names) in batch.chunks(FETCHED) {
+            // To find a name among thousands, or a row, takes the processor a wait or two, which it spends on the next ones
+            // where they are looked for one right after the other.
+            numbers.extend(bookings.iter().map(|booking| self.number(names.next_of(booking), context)));
+            for (number, booking) in numbers.iter_mut().zip(bookings) {
+                *number = self.row(*number, booking.kind);
+            }
+            self.rows.fetch(numbers.iter().copied());
+            for (booking, row) in bookings.iter().zip(numbers.drain(..)) {
+                self.rows.record(row, booking);
+                if booking.outcome == Outcome::Ok {
+                    let body = booking.bytes_in.max(booking.bytes_out);
+                    let edge = SIZE_EDGES.iter().filter(|(edge, _)| body > *edge).count();
+                    self.sizes[booking.kind.class()][edge] += 1;
+                }
             }
         }
         self.numbers = numbers;

@@ -1,7 +1,7 @@
 //! Counting what is told apart by class: the node, its upstreams, statuses, and events.
 
 use super::{
-    Booking, Kind, OTHER, Tally, add_lines,
+    Batch, Kind, OTHER, Tally, add_lines,
     rows::{Row, Rows},
 };
 use crate::{
@@ -67,18 +67,7 @@ impl NodeTally {
         self.events.record(request, line, settings);
     }
 
-    /// The row of a request: each is counted once, and the node is the sum of its upstreams and of what had none.
-    #[inline(always)]
-    pub(in crate::stats) fn row(&mut self, request: &Request<'_>) -> u32 {
-        let class_row = request.class as u32 * 2 + request.size as u32;
-        match request.record.upstream_addr {
-            Some(list) => self.row_of_upstream(list, request, class_row),
-            None => class_row,
-        }
-    }
-
-    fn row_of_upstream(&mut self, list: &[u8], request: &Request<'_>, class_row: u32) -> u32 {
-        let name = if request.record.upstream_tries == 1 { list } else { last_upstream(list) };
+    fn row_of_upstream(&mut self, name: &[u8], class_row: u32) -> u32 {
         let id = self
             .upstream_names
             .find_or_insert(name, |known| known < UPSTREAMS && is_address(name))
@@ -96,21 +85,39 @@ const CLASS_ROWS: usize = Class::ALL.len() * 2;
 
 /// Whether a name can be an address that nginx knows a server by: one that cannot is a log format that does not fit.
 fn is_address(name: &[u8]) -> bool {
-    (1..=256).contains(&name.len()) && name.iter().all(u8::is_ascii_graphic)
+    (1..=LONGEST_ADDRESS).contains(&name.len()) && name.iter().all(u8::is_ascii_graphic)
 }
 
-/// The server that answered: the last one nginx tried. `a, b` after a retry, `a : b` after an internal redirect.
+/// The server that answered: the last one nginx tried. `a, b` after a retry, `a : b` after an internal redirect. Never empty
+/// where there is a list, and no longer than tells that it is no address.
+#[inline]
+pub(super) fn upstream<'a>(list: &'a [u8], request: &Request<'_>) -> &'a [u8] {
+    let name = if request.record.upstream_tries == 1 { list } else { last_upstream(list) };
+    let name = if name.is_empty() { list } else { name };
+    &name[..name.len().min(LONGEST_ADDRESS + 1)]
+}
+
 fn last_upstream(list: &[u8]) -> &[u8] {
     let begin = memchr::memrchr2(b',', b' ', list).map_or(0, |at| at + 1);
     &list[begin..]
 }
 
+const LONGEST_ADDRESS: usize = 256;
+
 impl Tally for NodeTally {
-    fn book(&mut self, bookings: &[Booking]) {
-        self.log[counter::LINES] += bookings.len() as u64;
-        for booking in bookings {
+    type Context<'a> = ();
+
+    fn book(&mut self, batch: &Batch, (): &()) {
+        self.log[counter::LINES] += batch.len() as u64;
+        for (booking, upstream) in batch.with_upstreams() {
             self.statuses[usize::from(booking.status.min(999))] += 1;
-            self.rows.record(booking.node_row, booking);
+            let class_row = booking.kind.class_and_size() as u32;
+            // Each is counted once, and the node is the sum of its upstreams and of what had none.
+            let row = match upstream {
+                b"" => class_row,
+                name => self.row_of_upstream(name, class_row),
+            };
+            self.rows.record(row, booking);
         }
     }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::fixture::{START_MS, line, live, replay};
 use crate::{
     point::TimestampMs,
-    stats::{Fragment, Part, Settings, Totals, Windows, WindowsState},
+    stats::{Batch, EventSettings, Fragment, Part, Request, Settings, Times, Totals, Windows, WindowsState},
 };
 
 #[derive(Clone, Debug)]
@@ -43,20 +43,64 @@ fn blocks() -> impl Strategy<Value = Vec<(i64, Vec<Input>)>> {
 /// All that comes out, and what a store would keep.
 type Outcome = (Vec<Part>, Vec<Vec<Fragment>>, Vec<WindowsState>, Totals);
 
-fn run(mut windows: Windows, blocks: &[(i64, Vec<Input>)], has_clock: bool, each: bool) -> Outcome {
+/// How lines are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// It is decided for each where it goes.
+    Each,
+    /// It is decided once for many.
+    Once,
+    /// The same, and those between two other inputs are recorded together.
+    Together,
+}
+
+/// Requests that are recorded together.
+#[derive(Default)]
+struct Together {
+    batch: Batch,
+    times: Times,
+}
+
+impl Together {
+    fn push(&mut self, request: &Request<'_>) {
+        let time_ms = request.record.time_ms;
+        self.times.add(time_ms);
+        self.batch.push(request);
+    }
+
+    fn record(&mut self, windows: &mut Windows) {
+        windows.record_all(&self.batch, &std::mem::take(&mut self.times));
+        self.batch.clear();
+    }
+}
+
+fn run(mut windows: Windows, blocks: &[(i64, Vec<Input>)], has_clock: bool, way: Way) -> Outcome {
     let (mut parts, mut fragments, mut states) = (Vec::new(), Vec::new(), Vec::new());
     let mut now_ms: TimestampMs = START_MS;
+    let mut together = Together::default();
+    let events = EventSettings::default();
     for (passed, inputs) in blocks {
         now_ms += passed;
         for (at, input) in inputs.iter().enumerate() {
-            if each {
+            if way == Way::Each {
                 windows.settle();
+            }
+            if !matches!(input, Input::Line(..)) {
+                together.record(&mut windows);
             }
             match input {
                 Input::Line(shift, bucket, status) => {
                     let name = ["alpha", "beta", "", "a bucket with no name"][*bucket];
                     let time_ms = now_ms + at as i64 * 40 + shift;
-                    line(time_ms, name).status(*status).record(&mut windows, has_clock.then_some(now_ms));
+                    let line = line(time_ms, name).status(*status);
+                    line.measure(|request, text| {
+                        if way == Way::Together && !has_clock && !request.may_be_event(&events) {
+                            together.push(request);
+                        } else {
+                            together.record(&mut windows);
+                            windows.record(request, text, has_clock.then_some(now_ms));
+                        }
+                    });
                 }
                 Input::Reject => windows.reject("format"),
                 Input::Idle => windows.advance(now_ms),
@@ -70,6 +114,7 @@ fn run(mut windows: Windows, blocks: &[(i64, Vec<Input>)], has_clock: bool, each
             }
         }
     }
+    together.record(&mut windows);
     parts.extend(windows.close_all());
     (parts, fragments, states, windows.totals())
 }
@@ -86,12 +131,14 @@ proptest! {
             settings.admission.candidates = 1;
         }
         let windows = || if has_clock { live(&settings) } else { replay(&settings) };
-        let once = run(windows(), &blocks, has_clock, false);
-        let each = run(windows(), &blocks, has_clock, true);
-        prop_assert_eq!(&once.0, &each.0, "parts");
-        prop_assert_eq!(&once.1, &each.1, "fragments");
-        prop_assert_eq!(&once.2, &each.2, "states");
-        prop_assert_eq!(once.3, each.3, "totals");
-        prop_assert!(once.3.conserved());
+        let each = run(windows(), &blocks, has_clock, Way::Each);
+        for way in [Way::Once, Way::Together] {
+            let other = run(windows(), &blocks, has_clock, way);
+            prop_assert_eq!(&other.0, &each.0, "parts, {:?}", way);
+            prop_assert_eq!(&other.1, &each.1, "fragments, {:?}", way);
+            prop_assert_eq!(&other.2, &each.2, "states, {:?}", way);
+            prop_assert_eq!(other.3, each.3, "totals, {:?}", way);
+            prop_assert!(other.3.conserved());
+        }
     }
 }
