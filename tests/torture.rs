@@ -349,11 +349,11 @@ fn k11_suspended_for_longer_than_windows_are_open() {
     for _ in 0..2 {
         let before = site.committed();
         wait_for("something new is counted", || (site.committed() > before).then_some(()));
-        daemon.signal("STOP");
+        daemon.freeze();
         // Windows of one and two seconds, and a lateness of one.
         let until = now_ms() + 5_000;
         wait_for("windows have ended meanwhile", || (now_ms() > until).then_some(()));
-        daemon.signal("CONT");
+        daemon.thaw();
     }
     let lines = traffic.stop();
     site.drain(daemon, lines);

@@ -148,12 +148,12 @@ impl Cluster {
 
     /// A daemon does nothing any more, and keeps its connections, until it is thawed.
     pub fn freeze(&mut self, name: &str) {
-        self.daemon(name).signal("STOP");
+        self.daemon(name).process().freeze();
     }
 
     /// Lets a frozen daemon go on.
     pub fn thaw(&mut self, name: &str) {
-        self.daemon(name).signal("CONT");
+        self.daemon(name).process().thaw();
     }
 
     /// Starts a daemon that was stopped or killed; when it is up again is for `ceph` to say.
@@ -241,10 +241,9 @@ impl Daemon {
         Ok(())
     }
 
-    /// Sends a signal to it.
-    pub fn signal(&self, signal: &str) {
-        let running = self.running.as_ref().unwrap_or_else(|| panic!("{} does not run", self.name));
-        running.process.signal(signal);
+    /// The process, which has to run.
+    pub fn process(&self) -> &Process {
+        &self.running.as_ref().unwrap_or_else(|| panic!("{} does not run", self.name)).process
     }
 
     /// Ends it at once.

@@ -142,12 +142,12 @@ impl Gateway {
 
     /// It does nothing any more, but the kernel still takes connections for it, until it is thawed.
     pub fn freeze(&self) {
-        self.daemon.signal("STOP");
+        self.daemon.process().freeze();
     }
 
     /// Lets a frozen gateway go on.
     pub fn thaw(&self) {
-        self.daemon.signal("CONT");
+        self.daemon.process().thaw();
     }
 
     /// Ends it, and waits until nobody listens any more.

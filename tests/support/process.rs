@@ -21,6 +21,27 @@ impl Process {
         assert!(kill.is_ok(), "this test needs kill: apt-get install procps");
     }
 
+    /// Stops it and all it started, until [`thaw`](Self::thaw); none of its threads runs any more when this returns.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+        let tasks = format!("/proc/{}/task", self.child.id());
+        // The third field, after a name that may hold anything.
+        let is_stopped = |stat: String| stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" T"));
+        super::wait_for("all its threads have stopped", || {
+            let mut tasks = std::fs::read_dir(&tasks).expect("it runs");
+            tasks
+                .all(|task| {
+                    std::fs::read_to_string(task.expect("a task").path().join("stat")).is_ok_and(is_stopped)
+                })
+                .then_some(())
+        });
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
     /// Its number.
     pub fn id(&self) -> u32 {
         self.child.id()

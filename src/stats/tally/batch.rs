@@ -79,7 +79,10 @@ impl Batch {
     #[inline(always)]
     pub fn push_entry(&mut self, entry: &Entry<'_>) {
         self.buckets.extend_from_slice(entry.bucket);
-        self.upstreams.extend_from_slice(entry.upstream);
+        // Most formats have none, and to copy nothing takes a call, too.
+        if !entry.upstream.is_empty() {
+            self.upstreams.extend_from_slice(entry.upstream);
+        }
         self.bookings.push(entry.booking);
     }
 
