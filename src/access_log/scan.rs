@@ -1,10 +1,13 @@
 //! Finding bytes. Most values are short: a look at the first words is cheaper than calling memchr.
 
-use fearless_simd::{Level, dispatch, prelude::*, u8x16, u8x32};
+use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x16, u8x32};
 use memchr::{memchr, memchr_iter, memchr2};
 
 /// What every processor of this kind can do: known when compiling, so that nothing is asked and no call is made.
 const BASELINE: Level = Level::baseline();
+
+/// As many bytes as are looked at at once.
+pub(super) const CHUNK: usize = 32;
 
 /// The first eight bytes of a text as a number, the first in its lowest byte, and which of its bits they are: to compare as
 /// many at once.
@@ -43,6 +46,26 @@ pub(super) fn find_near(byte: u8, input: &[u8]) -> Option<usize> {
         }
     }
     memchr(byte, input)
+}
+
+/// Where one of these bytes first stands, by whole chunks: what is left after them is not looked at. For texts that stand
+/// inside a block, where something follows that ends the search.
+#[inline(always)]
+pub(super) fn first_of<S: Simd, const N: usize>(simd: S, bytes: [u8; N], text: &[u8]) -> Option<u32> {
+    let mut at = 0;
+    for chunk in text.as_chunks::<CHUNK>().0 {
+        let chunk = u8x32::simd_from(simd, *chunk);
+        let mut found = chunk.simd_eq(bytes[0]);
+        for byte in &bytes[1..] {
+            found |= chunk.simd_eq(*byte);
+        }
+        let bits = found.to_bitmask();
+        if bits != 0 {
+            return Some(at + bits.trailing_zeros());
+        }
+        at += CHUNK as u32;
+    }
+    None
 }
 
 /// How long the first segment of a path is, and whether there is a colon in it.
@@ -159,6 +182,9 @@ mod tests {
                 prop_assert_eq!(contains(byte, &input), expected.is_some());
                 let either = input.iter().position(|other| *other == byte || *other == b'x');
                 prop_assert_eq!(find_any([b'x', byte], &input), either);
+                let whole = input.len() / CHUNK * CHUNK;
+                let first = dispatch!(Level::new(), simd => first_of(simd, [b'x', byte], &input));
+                prop_assert_eq!(first, either.filter(|at| *at < whole).map(|at| at as u32));
             }
         }
     }

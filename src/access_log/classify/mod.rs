@@ -35,7 +35,7 @@ use self::host::{Hosts, Site};
 use self::probe::Probe;
 use self::query::Query;
 use self::target::{Target, first_segment};
-use super::{Class, Operation, Protocol, scan};
+use super::{Class, Method, Operation, Protocol, scan};
 use crate::point::TimestampMs;
 
 /// What the classifier looks at: the request as the client sent it, nginx's escapes undone.
@@ -82,33 +82,6 @@ pub struct Classified<'a> {
     pub bucket: &'a [u8],
     /// Object key, empty for none.
     pub object: &'a [u8],
-}
-
-/// The methods that some API of the gateway has. Any other, lower case included, nginx or the gateway refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Method {
-    Get,
-    Head,
-    Put,
-    Post,
-    Delete,
-    Options,
-    Copy,
-}
-
-impl Method {
-    fn parse(method: &[u8]) -> Option<Self> {
-        Some(match method {
-            b"GET" => Self::Get,
-            b"PUT" => Self::Put,
-            b"HEAD" => Self::Head,
-            b"POST" => Self::Post,
-            b"DELETE" => Self::Delete,
-            b"OPTIONS" => Self::Options,
-            b"COPY" => Self::Copy,
-            _ => return None,
-        })
-    }
 }
 
 /// The prefix of the Swift API.

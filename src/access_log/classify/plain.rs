@@ -4,29 +4,23 @@
 //! On that way, what a request is goes from hand to hand, and moving it costs more than finding it out.
 
 use super::{Classified, Classifier, Method, SwiftPrefix, class, is_nginxs_own, query::Query, s3};
-use crate::access_log::{Class, ProbeMark, Protocol, Record, scan};
+use crate::access_log::{Class, PlainTarget, ProbeMark, Protocol, Record};
 
 impl Classifier {
     /// What a request is, if that is plain. `record` has nothing escaped.
     #[inline(always)]
     pub fn classify_plainly<'a>(&self, record: &Record<'a>) -> Option<Classified<'a>> {
-        let (path, query) = record.uri.split_at_checked(record.plain_uri?)?;
-        let [b'/', path @ ..] = path else { return None };
-        if self.needs_more_than_a_path(record) {
+        let PlainTarget { method, segment, path } = record.plain?;
+        if method == Method::Copy || self.needs_more_than_a_path(record) {
             return None;
         }
-        let method = Method::parse(record.method).filter(|method| *method != Method::Copy)?;
-        let (length, has_colon) = scan::segment(path);
-        let (bucket, rest) = path.split_at_checked(length)?;
-        if has_colon || bucket.is_empty() || self.is_entry_length(bucket) {
+        let (path, query) = record.uri.split_at_checked(path as usize)?;
+        let (bucket, object) = path.get(1..)?.split_at_checked(segment as usize)?;
+        if self.is_entry_length(bucket) {
             return None;
         }
-        let object = rest.get(1..).unwrap_or_default();
-        let query = match query {
-            [] => Query::default(),
-            [b'?', query @ ..] => Query::parse(query),
-            _ => return None,
-        };
+        let object = object.get(1..).unwrap_or_default();
+        let query = query.get(1..).map_or_else(Query::default, Query::parse);
         let operation = if object.is_empty() {
             s3::bucket(method, &query, self.release)
         } else {

@@ -41,7 +41,7 @@ impl Clock {
     }
 
     /// The same where it does not matter why it is none.
-    #[inline]
+    #[inline(always)]
     pub(super) fn known_time_local(&mut self, input: &[u8]) -> Option<TimestampMs> {
         let text = input.first_chunk()?;
         if self.time_local.text == *text {
