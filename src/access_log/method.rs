@@ -21,6 +21,10 @@ pub enum Method {
 }
 
 impl Method {
+    /// All of them, in their order.
+    pub(super) const ALL: [Self; 7] =
+        [Self::Get, Self::Head, Self::Put, Self::Post, Self::Delete, Self::Options, Self::Copy];
+
     /// The method of this name.
     pub fn parse(method: &[u8]) -> Option<Self> {
         Some(match method {

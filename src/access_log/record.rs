@@ -75,9 +75,9 @@ pub struct PlainTarget {
     /// The method.
     pub method: Method,
     /// How many bytes the path's first segment has: at least one, and no colon.
-    pub segment: u32,
+    pub segment: usize,
     /// How many bytes the path has, which is all before a `?`.
-    pub path: u32,
+    pub path: usize,
 }
 
 #[cfg(test)]
@@ -87,7 +87,10 @@ impl PlainTarget {
         let path = uri.split(|byte| *byte == b'?').next()?;
         let segment = path.strip_prefix(b"/")?.split(|byte| *byte == b'/').next()?;
         let is_plain = !segment.is_empty() && !segment.contains(&b':') && !path.contains(&b'%');
-        let (segment, path) = (segment.len() as u32, path.len() as u32);
-        Method::parse(method).filter(|_| is_plain).map(|method| Self { method, segment, path })
+        Method::parse(method).filter(|_| is_plain).map(|method| Self {
+            method,
+            segment: segment.len(),
+            path: path.len(),
+        })
     }
 }

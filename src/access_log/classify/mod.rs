@@ -106,6 +106,8 @@ pub struct Classifier {
     entry_lengths: u64,
     health: Health,
     probe: Probe,
+    /// Nothing in the settings makes two requests differ that have the same path, but for hosts and probes.
+    goes_by_path: bool,
 }
 
 impl Classifier {
@@ -122,7 +124,9 @@ impl Classifier {
             SwiftPrefix::Segment(prefix) => length_bit(prefix),
             SwiftPrefix::Root => 0,
         };
+        let health = Health::new(settings.health);
         Self {
+            goes_by_path: !health.is_asked_for() && matches!(swift, SwiftPrefix::Segment(_)),
             entry_lengths: swift_length | length_bit(&swift_auth) | length_bit(&admin),
             release: settings.release,
             hosts: Hosts::new(&settings.dns_names, &settings.website_dns_names),
@@ -130,7 +134,7 @@ impl Classifier {
             swift_account_in_url: settings.swift_account_in_url,
             swift_auth,
             admin,
-            health: Health::new(settings.health),
+            health,
             probe: Probe::new(settings.probe),
         }
     }

@@ -73,7 +73,7 @@ keys! {
     Sync = b"sync",
     Type = b"type",
     Unlock = b"unlock",
-    // Decide nothing, and are worth showing in a redacted URI.
+    // Decide nothing, and are worth showing in a redacted URI. `Query::decides_nothing` knows the first of them.
     Append = b"append",
     ListType = b"list-type",
     MultipartManifest = b"multipart-manifest",
@@ -161,9 +161,9 @@ impl Query {
         self.keys & (1 << key as u8) != 0
     }
 
-    /// Whether there is none of the names that we know.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.keys == 0
+    /// Whether there is none of the names that decide what a request is.
+    pub(super) const fn decides_nothing(&self) -> bool {
+        self.keys & ((1 << Key::Append as u8) - 1) == 0
     }
 
     fn add(&mut self, name: &[u8], value: &[u8]) {

@@ -59,7 +59,7 @@ fn split_plainly<'a, S: Simd>(
     record.request = text(at, end)?;
     record.method = text(at, at + length)?;
     record.uri = target;
-    record.plain = Some(PlainTarget { method, segment, path: path.len() as u32 });
+    record.plain = Some(PlainTarget { method, segment, path: path.len() });
     Some(())
 }
 
@@ -81,20 +81,19 @@ fn plain_path<'a, S: Simd>(simd: S, target: &'a [u8], block: &[u8]) -> Option<&'
 /// How long the first segment of a path is, if there is one without a colon. `near` is what the path begins with, and
 /// what follows it.
 #[inline(always)]
-fn plain_segment<S: Simd>(simd: S, path: &[u8], near: &[u8; scan::CHUNK]) -> Option<u32> {
+fn plain_segment<S: Simd>(simd: S, path: &[u8], near: &[u8; scan::CHUNK]) -> Option<usize> {
     let near = u8x32::simd_from(simd, *near);
     let is = |byte: u8| near.simd_eq(byte).to_bitmask();
     let slashes = is(b'/');
     let ends = (slashes & !1) | 1_u64.checked_shl(path.len() as u32).unwrap_or(0);
-    let end = ends.trailing_zeros();
+    let end = ends.trailing_zeros() as usize;
     if slashes & 1 == 0 || end < 2 {
         return None;
     }
-    let (length, has_colon) = if end <= scan::CHUNK as u32 {
+    let (length, has_colon) = if end <= scan::CHUNK {
         (end - 1, is(b':') & (ends - 1) & !ends != 0)
     } else {
-        let (length, has_colon) = scan::segment(path.get(1..)?);
-        (length as u32, has_colon)
+        scan::segment(path.get(1..)?)
     };
     (!has_colon).then_some(length)
 }
