@@ -270,8 +270,9 @@ fn assign<'a>(field: Field, input: &'a [u8], record: &mut Record<'a>, clock: &mu
         Field::RequestLength => return set_some(&mut record.request_length, value::digits(input)),
         Field::ContentLength => {
             record.logs_content_length = true;
-            record.content_length =
-                value::digits(input).ok().filter(|(rest, _)| rest.is_empty()).map(|(_, length)| length);
+            record.content_length = present(input)
+                .and_then(|input| value::digits(input).ok())
+                .and_then(|(rest, length)| rest.is_empty().then_some(length));
         }
         Field::BodyBytesSent => return set(&mut record.body_bytes_sent, value::digits(input)),
         Field::BytesSent => return set_some(&mut record.bytes_sent, value::digits(input)),

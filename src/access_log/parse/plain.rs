@@ -7,7 +7,7 @@ mod known;
 use fearless_simd::{Level, Simd, dispatch};
 
 use super::clock::{Clock, TIME_LOCAL};
-use super::{Lines, assign, present, request, value};
+use super::{Lines, assign, present, request, tried, value};
 use crate::access_log::format::{Back, Extent, Field, Guard, Literal, Plan, Step};
 use crate::access_log::{Record, scan};
 
@@ -262,7 +262,7 @@ impl<'a, S: Simd> Reading<'_, 'a, S> {
                 mark
             }
             Way::RemoteAddr => {
-                let end = at + scan::first_of(self.simd, [b' '], self.from(at)?)?;
+                let end = self.first_blank(at)?;
                 self.record.remote_addr = present(self.text(at, end)?);
                 end
             }
@@ -312,6 +312,12 @@ impl<'a, S: Simd> Reading<'_, 'a, S> {
         self.pass(after, end)
     }
 
+    /// The first blank from there on.
+    #[inline(always)]
+    fn first_blank(&self, at: u32) -> Option<u32> {
+        Some(at + scan::first_of(self.simd, [b' '], self.from(at)?)?)
+    }
+
     /// A number of bytes; gives it, and the place after the text after it.
     #[inline(always)]
     fn number(&self, at: u32, after: Text) -> Option<(u64, u32)> {
@@ -321,9 +327,12 @@ impl<'a, S: Simd> Reading<'_, 'a, S> {
         Some((number, self.pass_from(after, bytes, at, length)?))
     }
 
-    /// Reads a value as on the thorough way, and gives its end.
+    /// Reads a value as on the thorough way, unless it is as nearly all are, and gives its end.
     #[inline(always)]
     fn other(&mut self, field: Field, end: End, at: u32, mark: u32) -> Option<u32> {
+        if self.simple(field, end, at, mark).is_some() {
+            return Some(mark);
+        }
         let end = match end {
             End::Own => {
                 let (rest, ()) = assign(field, self.from(at)?, self.record, self.clock).ok()?;
@@ -337,6 +346,42 @@ impl<'a, S: Simd> Reading<'_, 'a, S> {
             Ok((b"", ())) => Some(end),
             _ => None,
         }
+    }
+
+    /// Reads a value that ends at the mark, if it is what it is nearly always: of one server, a length. `None` says that it
+    /// may be anything.
+    #[inline(always)]
+    fn simple(&mut self, field: Field, end: End, at: u32, mark: u32) -> Option<()> {
+        let is_all = |length: u32| (at + length == mark).then_some(());
+        let time = |bytes: u64| value::below_ten_seconds(bytes).map(|(_, time_ms)| time_ms);
+        let bytes = eight(self.block, at)?;
+        match (field, end) {
+            (Field::UpstreamAddr, End::BeforeMark(0)) if mark < self.first_blank(at)? => {
+                self.record.upstream_addr = Some(present(self.text(at, mark)?)?);
+            }
+            (Field::UpstreamStatus, End::Own) => {
+                is_all(3)?;
+                self.record.upstream_status = Some(value::three(bytes)?);
+            }
+            (Field::UpstreamHeaderTime, End::Own) => {
+                is_all(5)?;
+                self.record.upstream_header_time_ms = Some(time(bytes)?);
+            }
+            (Field::UpstreamResponseTime, End::Own) => {
+                is_all(5)?;
+                self.record.upstream_response_time_ms = Some(time(bytes)?);
+            }
+            (Field::ContentLength, End::BeforeMark(0)) => {
+                let (length, number) = value::up_to_seven_digits(bytes)?;
+                is_all(length)?;
+                self.record.logs_content_length = true;
+                self.record.content_length = Some(number);
+                return Some(());
+            }
+            _ => return None,
+        }
+        tried(self.record, 1);
+        Some(())
     }
 
     /// The place after the text, if it stands at `at`.
