@@ -88,6 +88,12 @@ pub(super) fn segment(path: &[u8]) -> (usize, bool) {
 /// Where one of these bytes first stands. In place and without a call.
 #[inline]
 pub(super) fn find_any<const N: usize>(bytes: [u8; N], input: &[u8]) -> Option<usize> {
+    find_any_from(bytes, input, 0)
+}
+
+/// The same from a place on: what stands before it makes whole chunks of what is short.
+#[inline]
+pub(super) fn find_any_from<const N: usize>(bytes: [u8; N], input: &[u8], from: usize) -> Option<usize> {
     let is_any = |sixteen: &[u8; 16]| {
         dispatch!(BASELINE, simd => {
             let text = u8x16::simd_from(simd, *sixteen);
@@ -98,16 +104,20 @@ pub(super) fn find_any<const N: usize>(bytes: [u8; N], input: &[u8]) -> Option<u
             found.to_bitmask()
         })
     };
-    for (number, sixteen) in input.as_chunks::<16>().0.iter().enumerate() {
+    let (sixteens, rest) = input.get(from..)?.as_chunks::<16>();
+    for (number, sixteen) in sixteens.iter().enumerate() {
         let bits = is_any(sixteen);
         if bits != 0 {
-            return Some(number * 16 + bits.trailing_zeros() as usize);
+            return Some(from + number * 16 + bits.trailing_zeros() as usize);
         }
     }
-    // The last bytes once more with some before them, which are none of these, as a whole chunk.
-    let Some(last) = input.last_chunk() else { return input.iter().position(|byte| bytes.contains(byte)) };
-    let bits = is_any(last);
-    (bits != 0).then(|| input.len() - 16 + bits.trailing_zeros() as usize)
+    // The last bytes once more with some before them, as a whole chunk.
+    let before = input.len() - rest.len();
+    let Some(last) = input.last_chunk() else {
+        return rest.iter().position(|byte| bytes.contains(byte)).map(|at| before + at);
+    };
+    let bits = is_any(last) >> (16 - rest.len());
+    (bits != 0).then(|| before + bits.trailing_zeros() as usize)
 }
 
 /// Whether the byte is there at all.
@@ -182,6 +192,10 @@ mod tests {
                 prop_assert_eq!(contains(byte, &input), expected.is_some());
                 let either = input.iter().position(|other| *other == byte || *other == b'x');
                 prop_assert_eq!(find_any([b'x', byte], &input), either);
+                for from in 0..=input.len() {
+                    let either = input[from..].iter().position(|other| *other == byte || *other == b'x');
+                    prop_assert_eq!(find_any_from([b'x', byte], &input, from), either.map(|at| from + at));
+                }
                 let whole = input.len() / CHUNK * CHUNK;
                 let first = dispatch!(Level::new(), simd => first_of(simd, [b'x', byte], &input));
                 prop_assert_eq!(first, either.filter(|at| *at < whole).map(|at| at as u32));

@@ -23,7 +23,7 @@ impl Classifier {
         let (operation, class) = if query.is_empty() && !record.has_copy_source {
             WITHOUT_QUERY[usize::from(!object.is_empty())][method as usize]
         } else {
-            self.by_query(method, !object.is_empty(), query.get(1..).unwrap_or_default(), record)
+            self.by_query(record, method, path.len() + 1, !object.is_empty())
         };
         Some(Classified { protocol: Protocol::S3, operation, class, tenant: b"", bucket, object })
     }
@@ -31,12 +31,12 @@ impl Classifier {
     #[inline(never)]
     fn by_query(
         &self,
-        method: Method,
-        has_object: bool,
-        query: &[u8],
         record: &Record<'_>,
+        method: Method,
+        query: usize,
+        has_object: bool,
     ) -> (Operation, Class) {
-        let query = Query::parse(query);
+        let query = Query::parse_from(record.uri, query);
         let operation = if has_object {
             s3::object(method, &query, self.release, record.has_copy_source)
         } else {
