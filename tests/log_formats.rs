@@ -73,7 +73,6 @@ fn three_formats_say_the_same_about_every_request() {
             request: main.request,
             method: main.method,
             uri: main.uri,
-            plain_uri: main.plain_uri,
             remote_addr: main.remote_addr,
             user_agent: main.user_agent,
             ..Record {

@@ -8,7 +8,7 @@ mod value;
 
 use memchr::{memchr, memmem, memrchr};
 
-use super::format::{Back, Extent, Field, Guard, Literal, Step};
+use super::format::{Back, Extent, Field, Guard, Literal, Plan, Step};
 use super::{LogFormat, Record, scan};
 use clock::Clock;
 use marks::Marks;
@@ -81,91 +81,112 @@ impl LineParser {
         block: &'a [u8],
         mut each: impl FnMut(&'a [u8], Result<&Record<'a>, Reject>),
     ) {
-        let mut marks = std::mem::take(&mut self.marks);
-        if self.plain.is_some() {
-            marks.find(block);
+        let Self { format, clock, plain, marks } = self;
+        let mut lines = Lines { block, start: 0, marks: &[] };
+        if plain.is_some() && block.len() <= MOST {
+            lines.marks = marks.find(block);
         }
-        let (mut start, mut left) = (0, marks.as_slice());
-        while start < block.len() {
-            let mut record = Record::default();
-            let plain = self.plain.as_ref();
-            let read = plain.and_then(|plan| {
-                let newline = plan.read(block, start, left, &mut record, &mut self.clock)?;
-                left = &left[plan.marks()..];
-                Some(newline)
-            });
-            let newline = if let Some(newline) = read {
-                each(&block[start..newline], Ok(&record));
-                newline
-            } else {
-                let newline = memchr(b'\n', &block[start..]).map_or(block.len(), |length| start + length);
-                let line = &block[start..newline];
-                each(line, self.parse(line).as_ref().map_err(|reject| *reject));
-                left = &left[left.iter().take_while(|mark| **mark as usize <= newline).count()..];
-                newline
-            };
-            start = newline + 1;
+        loop {
+            if let Some(plain) = plain {
+                lines = plain.read_lines(lines, clock, &mut |line, record| each(line, Ok(record)));
+            }
+            let Some(line) = lines.next() else { break };
+            each(line, thoroughly(&format.plan, clock, line).as_ref().map_err(|reject| *reject));
         }
-        self.marks = marks;
     }
 
     /// Parses one line, without its newline. The line has to match the format from its first byte to its last; what its
     /// request says can be anything.
-    #[inline(never)]
     pub fn parse<'a>(&mut self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
-        if line.is_empty() {
-            return Err(Reject { reason: EMPTY, column: 1 });
-        }
-        if scan::contains(0, line) {
-            let column = memchr(0, line).map_or(1, |at| at + 1);
-            return Err(Reject { reason: NUL, column });
-        }
-        // Filled where the caller gets it: a record is large, and moving it costs as much as finding a field.
-        let mut result = Ok(Record { escape: Some(self.format.plan.escape), ..Record::default() });
-        if let Ok(record) = &mut result
-            && let Err(fault) = self.run(line, record)
-        {
-            result = Err(match fault {
-                nom::Err::Error(fault) | nom::Err::Failure(fault) => {
-                    Reject { reason: fault.reason, column: line.len() - fault.left + 1 }
-                }
-                nom::Err::Incomplete(_) => Reject { reason: FORMAT, column: line.len() + 1 },
-            });
-        }
-        result
+        thoroughly(&self.format.plan, &mut self.clock, line)
     }
+}
 
-    fn run<'a>(&mut self, line: &'a [u8], record: &mut Record<'a>) -> Result<(), nom::Err<Fault>> {
-        let plan = &self.format.plan;
-        let clock = &mut self.clock;
-        let (mut rest, ()) = tag(&plan.prefix, line)?;
-        for step in &plan.steps {
-            // One call of `assign`, so that it is compiled in place.
-            let (text, after) = match extent(step, rest) {
-                Some(Length::Own) => (rest, None),
-                Some(Length::Bytes(length)) => {
-                    let (after, text) = value::split(rest, length)?;
-                    (text, Some(after))
-                }
-                None => return Err(Fault::new(FORMAT, rest)),
-            };
-            let assigned = assign(step.field, text, record, clock);
-            rest = match (assigned, after) {
-                (Ok((unread, ())), None) => unread,
-                (Ok((b"", ())), Some(after)) => after,
-                (Ok(_), Some(_)) => return Err(Fault::new(NUMBER, rest)),
-                (Err(fault), after) => return Err(beyond(fault, after.map_or(0, <[u8]>::len))),
-            };
-            rest = tag(&step.literal, rest)?.0;
-        }
-        if !rest.is_empty() {
-            return Err(Fault::new(FORMAT, rest));
-        }
-        if !plan.has_body_bytes {
-            record.body_bytes_sent = record.bytes_sent.unwrap_or_default();
-        }
-        Ok(())
+/// Places in a block are small numbers, and adding to them needs no care. Nobody hands over as much at once.
+const MOST: usize = 1 << 31;
+
+/// What is left of a block of whole lines.
+#[derive(Clone, Copy)]
+struct Lines<'a, 'm> {
+    block: &'a [u8],
+    /// Where the next line begins.
+    start: usize,
+    /// The marks from there on.
+    marks: &'m [u32],
+}
+
+/// Takes the next line off, whatever its marks are.
+impl<'a> Iterator for Lines<'a, '_> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.block.get(self.start..).filter(|rest| !rest.is_empty())?;
+        let length = memchr(b'\n', rest).unwrap_or(rest.len());
+        self.start += length + 1;
+        let marks = self.marks.iter().take_while(|mark| (**mark as usize) < self.start).count();
+        self.marks = &self.marks[marks..];
+        Some(&rest[..length])
     }
+}
+
+/// Reads a line by the plan of its format.
+#[inline(never)]
+fn thoroughly<'a>(plan: &Plan, clock: &mut Clock, line: &'a [u8]) -> Result<Record<'a>, Reject> {
+    if line.is_empty() {
+        return Err(Reject { reason: EMPTY, column: 1 });
+    }
+    if scan::contains(0, line) {
+        let column = memchr(0, line).map_or(1, |at| at + 1);
+        return Err(Reject { reason: NUL, column });
+    }
+    // Filled where the caller gets it: a record is large, and moving it costs as much as finding a field.
+    let mut result = Ok(Record { escape: Some(plan.escape), ..Record::default() });
+    if let Ok(record) = &mut result
+        && let Err(fault) = run(plan, clock, line, record)
+    {
+        result = Err(match fault {
+            nom::Err::Error(fault) | nom::Err::Failure(fault) => {
+                Reject { reason: fault.reason, column: line.len() - fault.left + 1 }
+            }
+            nom::Err::Incomplete(_) => Reject { reason: FORMAT, column: line.len() + 1 },
+        });
+    }
+    result
+}
+
+fn run<'a>(
+    plan: &Plan,
+    clock: &mut Clock,
+    line: &'a [u8],
+    record: &mut Record<'a>,
+) -> Result<(), nom::Err<Fault>> {
+    let (mut rest, ()) = tag(&plan.prefix, line)?;
+    for step in &plan.steps {
+        // One call of `assign`, so that it is compiled in place.
+        let (text, after) = match extent(step, rest) {
+            Some(Length::Own) => (rest, None),
+            Some(Length::Bytes(length)) => {
+                let (after, text) = value::split(rest, length)?;
+                (text, Some(after))
+            }
+            None => return Err(Fault::new(FORMAT, rest)),
+        };
+        let assigned = assign(step.field, text, record, clock);
+        rest = match (assigned, after) {
+            (Ok((unread, ())), None) => unread,
+            (Ok((b"", ())), Some(after)) => after,
+            (Ok(_), Some(_)) => return Err(Fault::new(NUMBER, rest)),
+            (Err(fault), after) => return Err(beyond(fault, after.map_or(0, <[u8]>::len))),
+        };
+        rest = tag(&step.literal, rest)?.0;
+    }
+    if !rest.is_empty() {
+        return Err(Fault::new(FORMAT, rest));
+    }
+    if !plan.has_body_bytes {
+        record.body_bytes_sent = record.bytes_sent.unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// A fault inside a value that `after` more bytes of the line follow.
@@ -249,8 +270,9 @@ fn assign<'a>(field: Field, input: &'a [u8], record: &mut Record<'a>, clock: &mu
         Field::RequestLength => return set_some(&mut record.request_length, value::digits(input)),
         Field::ContentLength => {
             record.logs_content_length = true;
-            record.content_length =
-                value::digits(input).ok().filter(|(rest, _)| rest.is_empty()).map(|(_, length)| length);
+            record.content_length = present(input)
+                .and_then(|input| value::digits(input).ok())
+                .and_then(|(rest, length)| rest.is_empty().then_some(length));
         }
         Field::BodyBytesSent => return set(&mut record.body_bytes_sent, value::digits(input)),
         Field::BytesSent => return set_some(&mut record.bytes_sent, value::digits(input)),
@@ -267,8 +289,9 @@ fn assign<'a>(field: Field, input: &'a [u8], record: &mut Record<'a>, clock: &mu
             tried(record, record.upstream_addr.map_or(0, value::words));
         }
         Field::UpstreamStatus => {
-            let last = &mut record.upstream_status;
-            let (rest, entries) = value::list(value::three_digits, |entry| *last = entry, input)?;
+            let mut last = None;
+            let (rest, entries) = value::list(value::three_digits, |entry| last = entry, input)?;
+            record.upstream_status = last;
             tried(record, entries);
             return Ok((rest, ()));
         }
@@ -289,7 +312,8 @@ fn assign<'a>(field: Field, input: &'a [u8], record: &mut Record<'a>, clock: &mu
 
 /// The text, unless it is what nginx writes for nothing.
 fn present(text: &[u8]) -> Option<&[u8]> {
-    (!matches!(text, b"" | b"-")).then_some(text)
+    // Longer than that it nearly always is.
+    (text.len() > 1 || !matches!(text, b"" | b"-")).then_some(text)
 }
 
 fn set<'a, T>(target: &mut T, parsed: Parsed<'a, T>) -> Parsed<'a, ()> {

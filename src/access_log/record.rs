@@ -1,6 +1,6 @@
 //! What one line of an access log says, numbers already numbers, text still as nginx escaped it.
 
-use super::Escape;
+use super::{Escape, Method};
 use crate::point::TimestampMs;
 
 /// One request as the log has it. Text fields are slices of the line, still escaped as [`escape`](Self::escape) says;
@@ -21,8 +21,8 @@ pub struct Record<'a> {
     pub method: &'a [u8],
     /// The request target, query included: second word of `$request`, or `$request_uri`. Its query is a secret.
     pub uri: &'a [u8],
-    /// How many bytes of [`uri`](Self::uri) stand before its first `?` or `%`, where that was seen on the way.
-    pub plain_uri: Option<usize>,
+    /// What was seen of a plain target while it was looked for; `None` says nothing.
+    pub plain: Option<PlainTarget>,
     /// `$status`; 0 where nginx wrote `000` (it closed the connection without an answer), 9 for HTTP/0.9 (`009`).
     pub status: u16,
     /// `$request_length`, bytes: request line, headers and body.
@@ -67,4 +67,30 @@ pub struct Record<'a> {
     pub content_type: Option<&'a [u8]>,
     /// The gateway's id of the request (`$upstream_http_x_amz_request_id`, `$upstream_http_x_trans_id`).
     pub gateway_request_id: Option<&'a [u8]>,
+}
+
+/// A target as nearly all are: `/segment` or `/segment/and/more`, a query or none, nothing encoded before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlainTarget {
+    /// The method.
+    pub method: Method,
+    /// How many bytes the path's first segment has: at least one, and no colon.
+    pub segment: usize,
+    /// How many bytes the path has, which is all before a `?`.
+    pub path: usize,
+}
+
+#[cfg(test)]
+impl PlainTarget {
+    /// What a target is, by its definition.
+    pub(super) fn of(method: &[u8], uri: &[u8]) -> Option<Self> {
+        let path = uri.split(|byte| *byte == b'?').next()?;
+        let segment = path.strip_prefix(b"/")?.split(|byte| *byte == b'/').next()?;
+        let is_plain = !segment.is_empty() && !segment.contains(&b':') && !path.contains(&b'%');
+        Method::parse(method).filter(|_| is_plain).map(|method| Self {
+            method,
+            segment: segment.len(),
+            path: path.len(),
+        })
+    }
 }

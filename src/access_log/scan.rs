@@ -1,10 +1,13 @@
 //! Finding bytes. Most values are short: a look at the first words is cheaper than calling memchr.
 
-use fearless_simd::{Level, dispatch, prelude::*, u8x16, u8x32};
+use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x16, u8x32};
 use memchr::{memchr, memchr_iter, memchr2};
 
 /// What every processor of this kind can do: known when compiling, so that nothing is asked and no call is made.
 const BASELINE: Level = Level::baseline();
+
+/// As many bytes as are looked at at once.
+pub(super) const CHUNK: usize = 32;
 
 /// The first eight bytes of a text as a number, the first in its lowest byte, and which of its bits they are: to compare as
 /// many at once.
@@ -45,6 +48,26 @@ pub(super) fn find_near(byte: u8, input: &[u8]) -> Option<usize> {
     memchr(byte, input)
 }
 
+/// Where one of these bytes first stands, by whole chunks: what is left after them is not looked at. For texts that stand
+/// inside a block, where something follows that ends the search.
+#[inline(always)]
+pub(super) fn first_of<S: Simd, const N: usize>(simd: S, bytes: [u8; N], text: &[u8]) -> Option<u32> {
+    let mut at = 0;
+    for chunk in text.as_chunks::<CHUNK>().0 {
+        let chunk = u8x32::simd_from(simd, *chunk);
+        let mut found = chunk.simd_eq(bytes[0]);
+        for byte in &bytes[1..] {
+            found |= chunk.simd_eq(*byte);
+        }
+        let bits = found.to_bitmask();
+        if bits != 0 {
+            return Some(at + bits.trailing_zeros());
+        }
+        at += CHUNK as u32;
+    }
+    None
+}
+
 /// How long the first segment of a path is, and whether there is a colon in it.
 #[inline]
 pub(super) fn segment(path: &[u8]) -> (usize, bool) {
@@ -65,6 +88,12 @@ pub(super) fn segment(path: &[u8]) -> (usize, bool) {
 /// Where one of these bytes first stands. In place and without a call.
 #[inline]
 pub(super) fn find_any<const N: usize>(bytes: [u8; N], input: &[u8]) -> Option<usize> {
+    find_any_from(bytes, input, 0)
+}
+
+/// The same from a place on: what stands before it makes whole chunks of what is short.
+#[inline]
+pub(super) fn find_any_from<const N: usize>(bytes: [u8; N], input: &[u8], from: usize) -> Option<usize> {
     let is_any = |sixteen: &[u8; 16]| {
         dispatch!(BASELINE, simd => {
             let text = u8x16::simd_from(simd, *sixteen);
@@ -75,16 +104,20 @@ pub(super) fn find_any<const N: usize>(bytes: [u8; N], input: &[u8]) -> Option<u
             found.to_bitmask()
         })
     };
-    for (number, sixteen) in input.as_chunks::<16>().0.iter().enumerate() {
+    let (sixteens, rest) = input.get(from..)?.as_chunks::<16>();
+    for (number, sixteen) in sixteens.iter().enumerate() {
         let bits = is_any(sixteen);
         if bits != 0 {
-            return Some(number * 16 + bits.trailing_zeros() as usize);
+            return Some(from + number * 16 + bits.trailing_zeros() as usize);
         }
     }
-    // The last bytes once more with some before them, which are none of these, as a whole chunk.
-    let Some(last) = input.last_chunk() else { return input.iter().position(|byte| bytes.contains(byte)) };
-    let bits = is_any(last);
-    (bits != 0).then(|| input.len() - 16 + bits.trailing_zeros() as usize)
+    // The last bytes once more with some before them, as a whole chunk.
+    let before = input.len() - rest.len();
+    let Some(last) = input.last_chunk() else {
+        return rest.iter().position(|byte| bytes.contains(byte)).map(|at| before + at);
+    };
+    let bits = is_any(last) >> (16 - rest.len());
+    (bits != 0).then(|| before + bits.trailing_zeros() as usize)
 }
 
 /// Whether the byte is there at all.
@@ -159,6 +192,13 @@ mod tests {
                 prop_assert_eq!(contains(byte, &input), expected.is_some());
                 let either = input.iter().position(|other| *other == byte || *other == b'x');
                 prop_assert_eq!(find_any([b'x', byte], &input), either);
+                for from in 0..=input.len() {
+                    let either = input[from..].iter().position(|other| *other == byte || *other == b'x');
+                    prop_assert_eq!(find_any_from([b'x', byte], &input, from), either.map(|at| from + at));
+                }
+                let whole = input.len() / CHUNK * CHUNK;
+                let first = dispatch!(Level::new(), simd => first_of(simd, [b'x', byte], &input));
+                prop_assert_eq!(first, either.filter(|at| *at < whole).map(|at| at as u32));
             }
         }
     }

@@ -4,11 +4,11 @@ use super::Method;
 use crate::access_log::{Class, Operation};
 
 /// The class of an S3 or Swift operation.
-pub(super) fn class(operation: Operation, method: Method, has_object: bool) -> Class {
+pub(super) const fn class(operation: Operation, method: Method, has_object: bool) -> Class {
     use Operation::*;
     match operation {
         PutObj | PostObj | BulkUpload => Class::Upload,
-        GetObj if method == Method::Head => Class::Head,
+        GetObj if matches!(method, Method::Head) => Class::Head,
         GetObj => Class::Download,
         DeleteObj | MultiObjectDelete | BulkDelete | AbortMultipart => Class::Delete,
         ListBuckets | ListBucket | ListMultipart | ListBucketMultiparts => Class::List,

@@ -35,7 +35,7 @@ use self::host::{Hosts, Site};
 use self::probe::Probe;
 use self::query::Query;
 use self::target::{Target, first_segment};
-use super::{Class, Operation, Protocol, scan};
+use super::{Class, Method, Operation, Protocol, scan};
 use crate::point::TimestampMs;
 
 /// What the classifier looks at: the request as the client sent it, nginx's escapes undone.
@@ -84,33 +84,6 @@ pub struct Classified<'a> {
     pub object: &'a [u8],
 }
 
-/// The methods that some API of the gateway has. Any other, lower case included, nginx or the gateway refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Method {
-    Get,
-    Head,
-    Put,
-    Post,
-    Delete,
-    Options,
-    Copy,
-}
-
-impl Method {
-    fn parse(method: &[u8]) -> Option<Self> {
-        Some(match method {
-            b"GET" => Self::Get,
-            b"PUT" => Self::Put,
-            b"HEAD" => Self::Head,
-            b"POST" => Self::Post,
-            b"DELETE" => Self::Delete,
-            b"OPTIONS" => Self::Options,
-            b"COPY" => Self::Copy,
-            _ => return None,
-        })
-    }
-}
-
 /// The prefix of the Swift API.
 #[derive(Clone, Debug)]
 enum SwiftPrefix {
@@ -133,6 +106,8 @@ pub struct Classifier {
     entry_lengths: u64,
     health: Health,
     probe: Probe,
+    /// Nothing in the settings makes two requests differ that have the same path, but for hosts and probes.
+    goes_by_path: bool,
 }
 
 impl Classifier {
@@ -149,7 +124,9 @@ impl Classifier {
             SwiftPrefix::Segment(prefix) => length_bit(prefix),
             SwiftPrefix::Root => 0,
         };
+        let health = Health::new(settings.health);
         Self {
+            goes_by_path: !health.is_asked_for() && matches!(swift, SwiftPrefix::Segment(_)),
             entry_lengths: swift_length | length_bit(&swift_auth) | length_bit(&admin),
             release: settings.release,
             hosts: Hosts::new(&settings.dns_names, &settings.website_dns_names),
@@ -157,7 +134,7 @@ impl Classifier {
             swift_account_in_url: settings.swift_account_in_url,
             swift_auth,
             admin,
-            health: Health::new(settings.health),
+            health,
             probe: Probe::new(settings.probe),
         }
     }

@@ -3,51 +3,70 @@
 //!
 //! On that way, what a request is goes from hand to hand, and moving it costs more than finding it out.
 
-use super::{Classified, Classifier, Method, SwiftPrefix, class, is_nginxs_own, query::Query, s3};
-use crate::access_log::{Class, ProbeMark, Protocol, Record, scan};
+use super::{Classified, Classifier, Method, class, is_nginxs_own, query::Query, s3};
+use crate::access_log::{Class, Operation, PlainTarget, ProbeMark, Protocol, Record};
 
 impl Classifier {
     /// What a request is, if that is plain. `record` has nothing escaped.
     #[inline(always)]
     pub fn classify_plainly<'a>(&self, record: &Record<'a>) -> Option<Classified<'a>> {
-        let (path, query) = record.uri.split_at_checked(record.plain_uri?)?;
-        let [b'/', path @ ..] = path else { return None };
-        if self.needs_more_than_a_path(record) {
+        let PlainTarget { method, segment, path } = record.plain?;
+        if method == Method::Copy || self.needs_more_than_a_path(record) {
             return None;
         }
-        let method = Method::parse(record.method).filter(|method| *method != Method::Copy)?;
-        let (length, has_colon) = scan::segment(path);
-        let (bucket, rest) = path.split_at_checked(length)?;
-        if has_colon || bucket.is_empty() || self.is_entry_length(bucket) {
+        let (path, query) = record.uri.split_at_checked(path)?;
+        let (bucket, object) = path.get(1..)?.split_at_checked(segment)?;
+        if self.is_entry_length(bucket) {
             return None;
         }
-        let object = rest.get(1..).unwrap_or_default();
-        let query = match query {
-            [] => Query::default(),
-            [b'?', query @ ..] => Query::parse(query),
-            _ => return None,
-        };
-        let operation = if object.is_empty() {
-            s3::bucket(method, &query, self.release)
+        let object = object.get(1..).unwrap_or_default();
+        let (operation, class) = if query.is_empty() && !record.has_copy_source {
+            WITHOUT_QUERY[usize::from(!object.is_empty())][method as usize]
         } else {
-            s3::object(method, &query, self.release, record.has_copy_source)
-        };
-        let class = if query.from_gateway {
-            Class::Sync
-        } else {
-            class::class(operation, method, !object.is_empty())
+            self.by_query(record, method, path.len() + 1, !object.is_empty())
         };
         Some(Classified { protocol: Protocol::S3, operation, class, tenant: b"", bucket, object })
+    }
+
+    #[inline(never)]
+    fn by_query(
+        &self,
+        record: &Record<'_>,
+        method: Method,
+        query: usize,
+        has_object: bool,
+    ) -> (Operation, Class) {
+        let query = Query::parse_from(record.uri, query);
+        let operation = if has_object {
+            s3::object(method, &query, self.release, record.has_copy_source)
+        } else {
+            s3::bucket(method, &query, self.release)
+        };
+        let class =
+            if query.from_gateway { Class::Sync } else { class::class(operation, method, has_object) };
+        (operation, class)
     }
 
     /// Whether the host, the status, the client or the settings may have a say in what a request is.
     #[inline(always)]
     fn needs_more_than_a_path(&self, record: &Record<'_>) -> bool {
-        (record.host.is_some() && !self.hosts.is_empty())
-            || record.status == 400
-            || is_nginxs_own(record.status)
-            || self.health.is_asked_for()
-            || matches!(self.swift, SwiftPrefix::Root)
+        !self.goes_by_path
+            || (record.host.is_some() && !self.hosts.is_empty())
+            || (record.status >= 400 && (record.status == 400 || is_nginxs_own(record.status)))
             || (self.probe.is_asked_for() && record.user_agent.is_some_and(ProbeMark::is_likely))
     }
 }
+
+/// What a request without a query is to a bucket, and to an object, by its method.
+const WITHOUT_QUERY: [[(Operation, Class); Method::ALL.len()]; 2] = {
+    let mut table = [[(Operation::None, Class::Other); Method::ALL.len()]; 2];
+    let mut at = 0;
+    while at < Method::ALL.len() {
+        let method = Method::ALL[at];
+        let (bucket, object) = (s3::plain_bucket(method), s3::plain_object(method));
+        table[0][method as usize] = (bucket, class::class(bucket, method, false));
+        table[1][method as usize] = (object, class::class(object, method, true));
+        at += 1;
+    }
+    table
+};

@@ -73,7 +73,7 @@ keys! {
     Sync = b"sync",
     Type = b"type",
     Unlock = b"unlock",
-    // Decide nothing, and are worth showing in a redacted URI.
+    // Decide nothing, and are worth showing in a redacted URI. `Query::decides_nothing` knows the first of them.
     Append = b"append",
     ListType = b"list-type",
     MultipartManifest = b"multipart-manifest",
@@ -151,8 +151,13 @@ pub(super) struct Query {
 impl Query {
     /// Reads what follows the `?`.
     pub(super) fn parse(query: &[u8]) -> Self {
+        Self::parse_from(query, 0)
+    }
+
+    /// The same of a query that begins somewhere in a target.
+    pub(super) fn parse_from(target: &[u8], query: usize) -> Self {
         let mut found = Self::default();
-        for_each_pair(query, |name, value| found.add(name, value));
+        for_each_pair_from(target, query, |name, value| found.add(name, value));
         found
     }
 
@@ -161,9 +166,9 @@ impl Query {
         self.keys & (1 << key as u8) != 0
     }
 
-    /// Whether there is none of the names that we know.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.keys == 0
+    /// Whether there is none of the names that decide what a request is.
+    pub(super) const fn decides_nothing(&self) -> bool {
+        self.keys & ((1 << Key::Append as u8) - 1) == 0
     }
 
     fn add(&mut self, name: &[u8], value: &[u8]) {
@@ -198,34 +203,43 @@ const DECODED: usize = 48;
 /// Calls `each` with every name, decoded, and its value, as sent. RGW splits at `&`, decodes, and only then splits at the
 /// first `=`, so that `acl%3Dx` is `acl`; of such a pair, all of it is given as the value.
 #[inline]
-pub(super) fn for_each_pair(query: &[u8], mut each: impl FnMut(&[u8], &[u8])) {
-    let mut rest = query;
-    while !rest.is_empty() {
-        let end = scan::find_any([b'=', b'&', b'%', b'+'], rest).unwrap_or(rest.len());
-        match rest.get(end) {
-            Some(b'%' | b'+') => {
-                let pair = take_pair(&mut rest, end);
-                let mut decoded = [0; DECODED];
-                let length = decode_into(pair, &mut decoded);
-                let name = memchr(b'=', &decoded[..length]).map_or(&decoded[..length], |at| &decoded[..at]);
-                each(name, memchr(b'=', pair).map_or(pair, |at| &pair[at + 1..]));
-            }
+pub(super) fn for_each_pair(query: &[u8], each: impl FnMut(&[u8], &[u8])) {
+    for_each_pair_from(query, 0, each);
+}
+
+/// The same of a query that begins somewhere in a target.
+#[inline]
+fn for_each_pair_from(target: &[u8], query: usize, mut each: impl FnMut(&[u8], &[u8])) {
+    let mut start = query;
+    while start < target.len() {
+        let end = scan::find_any_from([b'=', b'&', b'%', b'+'], target, start).unwrap_or(target.len());
+        let name = &target[start..end];
+        start = match target.get(end) {
             Some(b'=') => {
-                let pair = take_pair(&mut rest, end);
-                each(&pair[..end], &pair[end + 1..]);
+                let next = scan::find_any_from([b'&'], target, end).unwrap_or(target.len());
+                each(name, &target[end + 1..next]);
+                next
             }
-            _ => each(take_pair(&mut rest, end), b""),
-        }
+            Some(b'%' | b'+') => {
+                let next = scan::find_any_from([b'&'], target, end).unwrap_or(target.len());
+                encoded_pair(&target[start..next], &mut each);
+                next
+            }
+            _ => {
+                each(name, b"");
+                end
+            }
+        } + 1;
     }
 }
 
-/// Takes a pair, and the `&` after it, off the front of a query. There is no `&` before `from`.
-#[inline]
-fn take_pair<'a>(query: &mut &'a [u8], from: usize) -> &'a [u8] {
-    let end = scan::find_near(b'&', &query[from..]).map_or(query.len(), |at| from + at);
-    let pair = &query[..end];
-    *query = query.get(end + 1..).unwrap_or_default();
-    pair
+/// A pair with something to decode before its first `=`.
+#[cold]
+fn encoded_pair(pair: &[u8], each: &mut impl FnMut(&[u8], &[u8])) {
+    let mut decoded = [0; DECODED];
+    let length = decode_into(pair, &mut decoded);
+    let name = memchr(b'=', &decoded[..length]).map_or(&decoded[..length], |at| &decoded[..at]);
+    each(name, memchr(b'=', pair).map_or(pair, |at| &pair[at + 1..]));
 }
 
 /// Percent-decoding as in a form: `+` is a blank. Stops when `into` is full; returns how much of it was written.

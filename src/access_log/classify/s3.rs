@@ -125,8 +125,34 @@ const OBJECT_POST: Table = (
     PostObj,
 );
 
+/// A method's table for buckets; a method without one is the same whatever the query.
+const fn of_bucket(method: Method) -> Table {
+    match method {
+        Method::Get => BUCKET_GET,
+        Method::Head => BUCKET_HEAD,
+        Method::Put => BUCKET_PUT,
+        Method::Delete => BUCKET_DELETE,
+        Method::Post => BUCKET_POST,
+        Method::Options => (&[], OptionsCors),
+        Method::Copy => (&[], None),
+    }
+}
+
+/// The same for objects.
+const fn of_object(method: Method) -> Table {
+    match method {
+        Method::Get => OBJECT_GET,
+        Method::Head => OBJECT_HEAD,
+        Method::Put => OBJECT_PUT,
+        Method::Delete => OBJECT_DELETE,
+        Method::Post => OBJECT_POST,
+        Method::Options => (&[], OptionsCors),
+        Method::Copy => (&[], None),
+    }
+}
+
 fn pick((rows, plain): Table, query: &Query, release: Release) -> Operation {
-    if query.is_empty() {
+    if query.decides_nothing() {
         return plain;
     }
     let row = rows.iter().find(|(key, _, since)| query.has(*key) && release >= *since);
@@ -144,34 +170,26 @@ pub(super) fn service(method: Method, query: &Query) -> Operation {
 
 /// A request to a bucket.
 pub(super) fn bucket(method: Method, query: &Query, release: Release) -> Operation {
-    match method {
-        Method::Get => pick(BUCKET_GET, query, release),
-        Method::Head => pick(BUCKET_HEAD, query, release),
-        Method::Put => pick(BUCKET_PUT, query, release),
-        Method::Delete => pick(BUCKET_DELETE, query, release),
-        Method::Post => pick(BUCKET_POST, query, release),
-        Method::Options => OptionsCors,
-        Method::Copy => None,
-    }
+    pick(of_bucket(method), query, release)
+}
+
+/// The same without a query.
+pub(super) const fn plain_bucket(method: Method) -> Operation {
+    of_bucket(method).1
 }
 
 /// A request to an object.
 pub(super) fn object(method: Method, query: &Query, release: Release, has_copy_source: bool) -> Operation {
-    match method {
-        Method::Get => pick(OBJECT_GET, query, release),
-        Method::Head => pick(OBJECT_HEAD, query, release),
-        Method::Put => match pick(OBJECT_PUT, query, release) {
-            // With an upload id it is UploadPartCopy, which RGW handles, and names, as the upload of a part.
-            PutObj if has_copy_source && !query.has(Key::UploadId) => CopyObj,
-            operation => operation,
-        },
+    match pick(of_object(method), query, release) {
+        // With an upload id it is UploadPartCopy, which RGW handles, and names, as the upload of a part.
+        PutObj if has_copy_source && !query.has(Key::UploadId) => CopyObj,
         // RGW asks here for the upload id's value, not for its presence.
-        Method::Delete => match pick(OBJECT_DELETE, query, release) {
-            AbortMultipart if !query.upload_id_given => DeleteObj,
-            operation => operation,
-        },
-        Method::Post => pick(OBJECT_POST, query, release),
-        Method::Options => OptionsCors,
-        Method::Copy => None,
+        AbortMultipart if !query.upload_id_given => DeleteObj,
+        operation => operation,
     }
+}
+
+/// The same without a query, and nothing to copy from.
+pub(super) const fn plain_object(method: Method) -> Operation {
+    of_object(method).1
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::access_log::{MarkKey, ProbeMark, Record};
+use crate::access_log::{MarkKey, PlainTarget, ProbeMark, Record};
 
 /// A request in short: `METHOD /target`, and `host=…` where it matters.
 fn classify(classifier: &Classifier, request: &str, change: impl FnOnce(&mut Asked<'_>)) -> String {
@@ -601,9 +601,9 @@ fn names_borrow_from_the_request_unless_decoded() {
 fn what_nearly_all_requests_are_is_plain() {
     let classifier = Classifier::new(ClassifierSettings::default());
     let is_plain = |uri: &str, agent: Option<&'static [u8]>, status| {
-        let plain = uri.find(['?', '%']).unwrap_or(uri.len());
-        let (method, uri, plain_uri, user_agent) = (&b"GET"[..], uri.as_bytes(), Some(plain), agent);
-        let record = Record { method, uri, plain_uri, user_agent, status, ..Record::default() };
+        let (method, uri, user_agent) = (&b"GET"[..], uri.as_bytes(), agent);
+        let plain = PlainTarget::of(method, uri);
+        let record = Record { method, uri, plain, user_agent, status, ..Record::default() };
         classifier.classify_plainly(&record).is_some()
     };
     for uri in ["/bucket/key", "/bucket", "/bucket/", "/bucket/key?uploadId=1&partNumber=2"] {
@@ -642,11 +642,10 @@ proptest! {
         let found = classifier.classify(&asked, &mut scratch);
         let length = found.tenant.len() + found.bucket.len() + found.object.len();
         prop_assert!(length <= uri.len() + host.as_ref().map_or(0, Vec::len));
-        let first = uri.iter().position(|byte| matches!(byte, b'?' | b'%'));
         let record = Record {
             method: &method,
             uri: &uri,
-            plain_uri: Some(first.unwrap_or(uri.len())),
+            plain: PlainTarget::of(&method, &uri),
             host: host.as_deref(),
             status,
             ..Record::default()

@@ -18,8 +18,19 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    #[inline]
+    #[inline(always)]
     pub(super) fn msec<'a>(&mut self, input: &'a [u8]) -> Parsed<'a, TimestampMs> {
+        if let Some((seconds, rest)) = input.split_first_chunk()
+            && *seconds == self.msec.text
+            && let Ok((rest, milliseconds)) = three_digits(rest)
+        {
+            return Ok((rest, self.msec.time + TimestampMs::from(milliseconds)));
+        }
+        self.another_msec(input)
+    }
+
+    #[cold]
+    fn another_msec<'a>(&mut self, input: &'a [u8]) -> Parsed<'a, TimestampMs> {
         if let Ok((rest, seconds)) = self.msec.read(input, whole_seconds)
             && let Ok((rest, milliseconds)) = three_digits(rest)
         {
@@ -41,7 +52,7 @@ impl Clock {
     }
 
     /// The same where it does not matter why it is none.
-    #[inline]
+    #[inline(always)]
     pub(super) fn known_time_local(&mut self, input: &[u8]) -> Option<TimestampMs> {
         let text = input.first_chunk()?;
         if self.time_local.text == *text {

@@ -4,22 +4,22 @@
 //! after a few bytes, a branch that nobody can predict. Sixteen bytes are compared at once instead, all of the block
 //! in one go, and what matches is written down.
 
-use fearless_simd::{Level, Simd, dispatch, mask8x64, prelude::*, u8x64};
+use fearless_simd::{Level, Simd, dispatch, mask8x64, prelude::*, u8x16, u8x64};
 
-/// Positions of all marks in a block of whole lines, ascending. A mark is a quote, a backslash or a control character. So
+/// Positions of all marks in a block of whole lines, ascending. A mark is a quote, a backslash, a newline or a byte 0. So
 /// between two marks is text that nginx did not have to escape and that ends no line, and a line whose marks are the
 /// quotes of its format and its newline says its values as they are.
 #[derive(Clone, Debug)]
 pub(super) struct Marks {
     /// What this processor can do.
     level: Level,
+    /// More than there are; what stands behind them means nothing.
     at: Vec<u32>,
-    len: usize,
 }
 
 impl Default for Marks {
     fn default() -> Self {
-        Self { level: Level::new(), at: Vec::new(), len: 0 }
+        Self { level: Level::new(), at: Vec::new() }
     }
 }
 
@@ -32,62 +32,64 @@ const COMPRESSED: usize = 16;
 
 impl Marks {
     /// Finds the marks of a block.
-    pub(super) fn find(&mut self, block: &[u8]) {
-        self.len = 0;
-        dispatch!(self.level, simd => self.find_with(simd, block));
+    pub(super) fn find(&mut self, block: &[u8]) -> &[u32] {
+        self.make_room(block.len() + STRIDE);
+        let found = dispatch!(self.level, simd => find(simd, block, &mut self.at));
+        &self.at[..found]
     }
 
-    #[inline(always)]
-    fn find_with<S: Simd>(&mut self, simd: S, block: &[u8]) {
-        // In a register, where it is not if it stays a field.
-        let mut len = 0;
-        let (strides, rest) = block.as_chunks::<STRIDE>();
-        for (number, stride) in strides.iter().enumerate() {
-            len += note(simd, &mut self.at, len, number * STRIDE, stride);
+    /// Room for as many marks. Memory that nobody has written to yet costs nothing, so all bytes of a block may be marks.
+    fn make_room(&mut self, marks: usize) {
+        if self.at.len() < marks {
+            self.at = vec![0; marks.next_power_of_two()];
         }
-        if !rest.is_empty() {
-            let mut last = [b' '; STRIDE];
-            last[..rest.len()].copy_from_slice(rest);
-            len += note(simd, &mut self.at, len, strides.len() * STRIDE, &last);
-        }
-        self.len = len;
-    }
-
-    /// The positions.
-    #[inline]
-    pub(super) fn as_slice(&self) -> &[u32] {
-        &self.at[..self.len]
     }
 }
 
-/// Writes down, from `len` on, the marks of a stride that begins at `base`. Gives how many there are.
+/// Writes down the marks of a block, and gives how many there are.
 #[inline(always)]
-fn note<S: Simd>(simd: S, at: &mut Vec<u32>, len: usize, base: usize, stride: &[u8; STRIDE]) -> usize {
+fn find<S: Simd>(simd: S, block: &[u8], at: &mut [u32]) -> usize {
+    let room = at.len();
+    let mut free = at;
+    let (strides, rest) = block.as_chunks::<STRIDE>();
+    let mut base = 0;
+    for stride in strides {
+        free = note(simd, free, base, stride);
+        base += STRIDE as u32;
+    }
+    if !rest.is_empty() {
+        let mut last = [b' '; STRIDE];
+        last[..rest.len()].copy_from_slice(rest);
+        free = note(simd, free, base, &last);
+    }
+    room - free.len()
+}
+
+/// Writes down the marks of a stride that begins at `base`. Gives what is still free after them.
+#[inline(always)]
+fn note<'a, S: Simd>(simd: S, free: &'a mut [u32], base: u32, stride: &[u8; STRIDE]) -> &'a mut [u32] {
     let marked = marked(simd, stride);
     let mut bits = marked.to_bitmask();
     let count = bits.count_ones() as usize;
-    if at.len() < len + STRIDE {
-        grow(at, len + STRIDE);
-    }
-    let Some(slots) = at.get_mut(len..).and_then(|rest| rest.first_chunk_mut::<STRIDE>()) else { return 0 };
+    let Some(slots) = free.first_chunk_mut::<STRIDE>() else { return free };
     if can_compress(simd.level()) && count <= COMPRESSED {
         let places: [u8; STRIDE] = u8x64::simd_from(simd, PLACES).compress(marked).into();
         for (slot, place) in slots[..COMPRESSED].iter_mut().zip(places) {
-            *slot = base as u32 + u32::from(place);
+            *slot = base + u32::from(place);
         }
-        return count;
+    } else {
+        // A few more than there are cost less than a loop that ends at another place each time.
+        for slots in slots.as_chunks_mut::<AT_ONCE>().0 {
+            for slot in slots {
+                *slot = base + bits.trailing_zeros();
+                bits &= bits.wrapping_sub(1);
+            }
+            if bits == 0 {
+                break;
+            }
+        }
     }
-    // A few more than there are cost less than a loop that ends at another place each time.
-    for slots in slots.as_chunks_mut::<AT_ONCE>().0 {
-        for slot in slots {
-            *slot = base as u32 + bits.trailing_zeros();
-            bits &= bits.wrapping_sub(1);
-        }
-        if bits == 0 {
-            break;
-        }
-    }
-    count
+    &mut free[count..]
 }
 
 /// The places in a stride.
@@ -110,18 +112,27 @@ fn can_compress(level: Level) -> bool {
     return false;
 }
 
-#[cold]
-#[inline(never)]
-fn grow(at: &mut Vec<u32>, needed: usize) {
-    at.resize(needed.max(2 * at.len()), 0);
-}
-
-/// Which bytes of the stride are marks.
+/// Which bytes of the stride are marks: those that are the mark of their four low bits.
 #[inline(always)]
 fn marked<S: Simd>(simd: S, stride: &[u8; STRIDE]) -> mask8x64<S> {
     let text = u8x64::simd_from(simd, *stride);
-    text.simd_eq(b'"') | text.simd_eq(b'\\') | text.simd_lt(b' ')
+    u8x64::block_splat(u8x16::simd_from(simd, BY_LOW_BITS))
+        .swizzle_dyn_within_blocks(text & 0x0f)
+        .simd_eq(text)
 }
+
+/// No two marks have the same four low bits, so looking up one and comparing it with the byte replaces four comparisons.
+/// Where there is no mark, the entry is one that its own place does not lead to.
+const BY_LOW_BITS: [u8; 16] = {
+    let mut marks = [1; 16];
+    let (mut at, all) = (0, b"\0\n\"\\");
+    marks[1] = 0;
+    while at < all.len() {
+        marks[all[at] as usize % 16] = all[at];
+        at += 1;
+    }
+    marks
+};
 
 #[cfg(test)]
 mod tests {
@@ -129,7 +140,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn is_mark(byte: u8) -> bool {
-        matches!(byte, b'"' | b'\\' | ..=0x1f)
+        matches!(byte, b'"' | b'\\' | b'\n' | 0)
     }
 
     #[test]
@@ -152,9 +163,8 @@ mod tests {
         ) {
             let mut marks = Marks::default();
             marks.find(&before);
-            marks.find(&block);
             let expected: Vec<u32> = (0..block.len() as u32).filter(|at| is_mark(block[*at as usize])).collect();
-            prop_assert_eq!(marks.as_slice(), expected);
+            prop_assert_eq!(marks.find(&block), expected);
         }
     }
 }

@@ -4,8 +4,10 @@
 
 mod known;
 
+use fearless_simd::{Level, Simd, dispatch};
+
 use super::clock::{Clock, TIME_LOCAL};
-use super::{assign, present, request, value};
+use super::{Lines, assign, present, request, tried, value};
 use crate::access_log::format::{Back, Extent, Field, Guard, Literal, Plan, Step};
 use crate::access_log::{Record, scan};
 
@@ -19,7 +21,9 @@ pub(super) struct PlainPlan {
     marks: usize,
     has_body_bytes: bool,
     /// The same, compiled with the program.
-    known: Option<known::Read>,
+    known: Option<Known>,
+    /// What this processor can do.
+    level: Level,
 }
 
 #[derive(Clone, Debug)]
@@ -35,7 +39,7 @@ struct PlainStep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// Not at all: it ends so many bytes before the next mark.
-    Skip(usize),
+    Skip(u32),
     /// `$request`, up to the next mark.
     Request,
     /// `$remote_addr`, up to the first blank.
@@ -89,7 +93,7 @@ impl Way {
             Extent::Tail { .. } | Extent::List | Extent::Leftmost => return None,
         };
         Some(match (step.field, end) {
-            (Field::Skip, End::BeforeMark(bytes)) => Self::Skip(bytes),
+            (Field::Skip, End::BeforeMark(bytes)) => Self::Skip(u32::try_from(bytes).ok()?),
             (Field::Request, End::BeforeMark(0)) => Self::Request,
             (Field::RemoteAddr, End::Byte(b' ')) => Self::RemoteAddr,
             (Field::UserAgent, End::BeforeMark(0)) => Self::UserAgent,
@@ -110,7 +114,7 @@ impl Way {
 struct Text {
     bytes: u64,
     mask: u64,
-    len: usize,
+    len: u32,
     quotes: usize,
 }
 
@@ -127,21 +131,14 @@ impl Text {
             quotes += (text[at] == b'"') as usize;
             at += 1;
         }
-        Self { bytes, mask, len: text.len(), quotes }
+        Self { bytes, mask, len: text.len() as u32, quotes }
     }
 
-    /// The place after it, if it stands at `at`.
+    /// Whether it stands at the start of these bytes, or as much of it as eight bytes hold.
     #[inline(always)]
-    fn pass(&self, block: &[u8], at: usize) -> Option<usize> {
-        (eight(block, at)? & self.mask == self.bytes).then_some(at + self.len)
+    fn begins(&self, bytes: u64) -> bool {
+        bytes & self.mask == self.bytes
     }
-}
-
-/// Eight bytes as a number, the first in its lowest byte. Near the end of the block there are none left: a line in many
-/// thousands.
-#[inline]
-fn eight(block: &[u8], at: usize) -> Option<u64> {
-    block.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
 impl PlainPlan {
@@ -154,164 +151,284 @@ impl PlainPlan {
             Some(PlainStep { way, mark, after })
         };
         let steps: Box<[PlainStep]> = plan.steps.iter().map(step).collect::<Option<_>>()?;
-        let known = if plan.has_body_bytes { known::find(prefix, &steps) } else { None };
-        Some(Self { prefix, steps, marks: marks + 1, has_body_bytes: plan.has_body_bytes, known })
+        let known = if plan.has_body_bytes { Known::find(prefix, &steps) } else { None };
+        Some(Self {
+            prefix,
+            steps,
+            marks: marks + 1,
+            has_body_bytes: plan.has_body_bytes,
+            known,
+            level: Level::new(),
+        })
     }
 
-    /// How many marks a line has that can be read so.
-    pub(super) fn marks(&self) -> usize {
+    /// Hands the next lines to `each`, and what they say, up to one that cannot be read so: gives that and all after it.
+    pub(super) fn read_lines<'a, 'm>(
+        &self,
+        lines: Lines<'a, 'm>,
+        clock: &mut Clock,
+        each: &mut dyn FnMut(&'a [u8], &Record<'a>),
+    ) -> Lines<'a, 'm> {
+        // All of it for what the processor can do: the steps become part of the loop, and both are compiled for that.
+        let level = self.level;
+        match self.known {
+            Some(Known::Main) => dispatch!(level, simd => read_lines(simd, &known::Main, lines, clock, each)),
+            Some(Known::Rgwlens) => {
+                dispatch!(level, simd => read_lines(simd, &known::Rgwlens, lines, clock, each))
+            }
+            None => dispatch!(level, simd => read_lines(simd, self, lines, clock, each)),
+        }
+    }
+}
+
+#[inline(always)]
+fn read_lines<'a, 'm, S: Simd>(
+    simd: S,
+    steps: &impl Steps,
+    mut lines: Lines<'a, 'm>,
+    clock: &mut Clock,
+    each: &mut dyn FnMut(&'a [u8], &Record<'a>),
+) -> Lines<'a, 'm> {
+    // One for all lines: each has the same values, and writes all of them.
+    let mut record = Record::default();
+    let block = lines.block;
+    while let Some((marks, rest)) = lines.marks.split_at_checked(steps.marks()) {
+        // But for these, which are put together from several.
+        record.upstream_tries = 0;
+        record.gateway_request_id = None;
+        let mut reading = Reading { simd, block, record: &mut record, clock };
+        let Some(newline) = steps.read(&mut reading, lines.start as u32, marks) else { break };
+        let Some(line) = block.get(lines.start..newline as usize) else { break };
+        each(line, &record);
+        lines = Lines { block, start: newline as usize + 1, marks: rest };
+    }
+    lines
+}
+
+/// The steps of a format.
+trait Steps {
+    /// How many marks a line has.
+    fn marks(&self) -> usize;
+
+    /// Reads the line that begins at `start`; `marks` are its own, if it can be read so. Gives the place of its newline.
+    fn read<S: Simd>(&self, reading: &mut Reading<'_, '_, S>, start: u32, marks: &[u32]) -> Option<u32>;
+}
+
+impl Steps for PlainPlan {
+    #[inline(always)]
+    fn marks(&self) -> usize {
         self.marks
     }
 
-    /// Reads the line that begins at `start` of the block; `marks` are those from there on. Gives the place of its newline;
-    /// it has as many marks as every such line ([`marks`](Self::marks)).
-    #[inline]
-    pub(super) fn read<'a>(
-        &self,
-        block: &'a [u8],
-        start: usize,
-        marks: &[u32],
-        record: &mut Record<'a>,
-        clock: &mut Clock,
-    ) -> Option<usize> {
-        match self.known {
-            Some(read) => read(block, start, marks, record, clock),
-            None => self.read_by_steps(block, start, marks, record, clock),
-        }
-    }
-
-    /// A function of its own: beside everything else that is done with a line, what it works with would not find room in
-    /// the processor's registers.
-    #[inline(never)]
-    fn read_by_steps<'a>(
-        &self,
-        block: &'a [u8],
-        start: usize,
-        marks: &[u32],
-        record: &mut Record<'a>,
-        clock: &mut Clock,
-    ) -> Option<usize> {
-        let marks = marks.get(..self.marks)?;
-        let mut at = self.prefix.pass(block, start)?;
+    #[inline(always)]
+    fn read<S: Simd>(&self, reading: &mut Reading<'_, '_, S>, start: u32, marks: &[u32]) -> Option<u32> {
+        let mut at = reading.pass(self.prefix, start)?;
         for step in &self.steps {
-            let mark = *marks.get(step.mark)? as usize;
-            let end = read_value(step.way, block, at, mark, record, clock)?;
-            at = step.after.pass(block, end)?;
+            at = reading.value(step.way, at, *marks.get(step.mark)?, step.after)?;
         }
         if !self.has_body_bytes {
-            record.body_bytes_sent = record.bytes_sent.unwrap_or_default();
+            reading.record.body_bytes_sent = reading.record.bytes_sent.unwrap_or_default();
         }
-        line_end(block, at, *marks.last()?)
+        reading.line_end(at, *marks.last()?)
     }
 }
 
-/// The place of the newline, if the values end there: that is all that the line has, and not one mark in it that is not the
-/// format's.
-#[inline(always)]
-fn line_end(block: &[u8], at: usize, last_mark: u32) -> Option<usize> {
-    (last_mark as usize == at && block.get(at) == Some(&b'\n')).then_some(at)
+/// Formats whose steps are compiled with the program.
+#[derive(Clone, Copy, Debug)]
+enum Known {
+    Main,
+    Rgwlens,
 }
 
-/// Reads the value that stands at `at`, and gives its end.
-#[inline(always)]
-fn read_value<'a>(
-    way: Way,
+/// A line while it is read. Places are those of the block, as small as marks are, so that adding to them needs no care.
+struct Reading<'r, 'a, S> {
+    simd: S,
     block: &'a [u8],
-    at: usize,
-    mark: usize,
-    record: &mut Record<'a>,
-    clock: &mut Clock,
-) -> Option<usize> {
-    Some(match way {
-        Way::Skip(bytes) => mark.checked_sub(bytes).filter(|end| *end >= at)?,
-        Way::Request => {
-            request::split(present(block.get(at..mark)?).unwrap_or_default(), record);
-            mark
-        }
-        Way::RemoteAddr => {
-            let input = block.get(at..mark)?;
-            let length = scan::find_near(b' ', input)?;
-            record.remote_addr = present(input.get(..length)?);
-            at + length
-        }
-        Way::UserAgent => {
-            record.user_agent = present(block.get(at..mark)?);
-            mark
-        }
-        Way::TimeLocal => {
-            record.time_ms = clock.known_time_local(block.get(at..)?)?;
-            at + TIME_LOCAL
-        }
-        Way::Msec => {
-            let (rest, time_ms) = clock.msec(block.get(at..)?).ok()?;
-            record.time_ms = time_ms;
-            block.len() - rest.len()
-        }
-        Way::Status => {
-            record.status = value::three(eight(block, at)?)?;
-            at + 3
-        }
-        Way::RequestLength => {
-            let (length, bytes) = number(block, at)?;
-            record.request_length = Some(bytes);
-            at + length
-        }
-        Way::BodyBytesSent => {
-            let (length, bytes) = number(block, at)?;
-            record.body_bytes_sent = bytes;
-            at + length
-        }
-        Way::BytesSent => {
-            let (length, bytes) = number(block, at)?;
-            record.bytes_sent = Some(bytes);
-            at + length
-        }
-        Way::RequestTime => {
-            let (length, time_ms) = value::below_ten_seconds(eight(block, at)?)
-                .or_else(|| value::any_seconds(block.get(at..)?))?;
-            record.request_time_ms = Some(time_ms);
-            at + length
-        }
-        Way::Other(field, end) => other(field, end, block, at, mark, record, clock)?,
-    })
+    record: &'r mut Record<'a>,
+    clock: &'r mut Clock,
 }
 
-/// A number of bytes, and how many digits it has.
-#[inline(always)]
-fn number(block: &[u8], at: usize) -> Option<(usize, u64)> {
-    value::up_to_seven_digits(eight(block, at)?).or_else(|| value::all_digits(block.get(at..)?))
-}
-
-/// Reads a value as on the thorough way, and gives its end.
-#[inline(always)]
-fn other<'a>(
-    field: Field,
-    end: End,
-    block: &'a [u8],
-    at: usize,
-    mark: usize,
-    record: &mut Record<'a>,
-    clock: &mut Clock,
-) -> Option<usize> {
-    let end = match end {
-        End::Own => {
-            let (rest, ()) = assign(field, block.get(at..)?, record, clock).ok()?;
-            return Some(block.len() - rest.len());
-        }
-        End::Fixed(length) => at + length,
-        End::BeforeMark(bytes) => mark.checked_sub(bytes)?,
-        End::Byte(byte) => at + scan::find_near(byte, block.get(at..mark)?)?,
-    };
-    match assign(field, block.get(at..end)?, record, clock) {
-        Ok((b"", ())) => Some(end),
-        _ => None,
+impl<'a, S: Simd> Reading<'_, 'a, S> {
+    /// Reads the value that stands at `at` and passes the text after it; gives the place after both. `mark` is the next one
+    /// after the value.
+    #[inline(always)]
+    fn value(&mut self, way: Way, at: u32, mark: u32, after: Text) -> Option<u32> {
+        let block = self.block;
+        let end = match way {
+            Way::Skip(bytes) if at + bytes <= mark => mark - bytes,
+            Way::Skip(_) => return None,
+            Way::Request => {
+                request::split_in(self.simd, block, at, mark, self.record)?;
+                mark
+            }
+            Way::RemoteAddr => {
+                let end = self.first_blank(at)?;
+                self.record.remote_addr = present(self.text(at, end)?);
+                end
+            }
+            Way::UserAgent => {
+                self.record.user_agent = present(self.text(at, mark)?);
+                mark
+            }
+            Way::TimeLocal => {
+                let end = at + TIME_LOCAL as u32;
+                self.record.time_ms = self.clock.known_time_local(self.text(at, end)?)?;
+                end
+            }
+            Way::Msec => {
+                let (rest, time_ms) = self.clock.msec(self.from(at)?).ok()?;
+                self.record.time_ms = time_ms;
+                (block.len() - rest.len()) as u32
+            }
+            Way::Status => {
+                let bytes = eight(block, at)?;
+                self.record.status = value::three(bytes)?;
+                return self.pass_from(after, bytes, at, 3);
+            }
+            Way::RequestLength => {
+                let (bytes, end) = self.number(at, after)?;
+                self.record.request_length = Some(bytes);
+                return Some(end);
+            }
+            Way::BodyBytesSent => {
+                let (bytes, end) = self.number(at, after)?;
+                self.record.body_bytes_sent = bytes;
+                return Some(end);
+            }
+            Way::BytesSent => {
+                let (bytes, end) = self.number(at, after)?;
+                self.record.bytes_sent = Some(bytes);
+                return Some(end);
+            }
+            Way::RequestTime => {
+                let bytes = eight(block, at)?;
+                let (length, time_ms) =
+                    value::below_ten_seconds(bytes).or_else(|| value::any_seconds(self.from(at)?))?;
+                self.record.request_time_ms = Some(time_ms);
+                return self.pass_from(after, bytes, at, length);
+            }
+            Way::Other(field, end) => self.other(field, end, at, mark)?,
+        };
+        self.pass(after, end)
     }
+
+    /// The first blank from there on.
+    #[inline(always)]
+    fn first_blank(&self, at: u32) -> Option<u32> {
+        Some(at + scan::first_of(self.simd, [b' '], self.from(at)?)?)
+    }
+
+    /// A number of bytes; gives it, and the place after the text after it.
+    #[inline(always)]
+    fn number(&self, at: u32, after: Text) -> Option<(u64, u32)> {
+        let bytes = eight(self.block, at)?;
+        let (length, number) =
+            value::up_to_seven_digits(bytes).or_else(|| value::all_digits(self.from(at)?))?;
+        Some((number, self.pass_from(after, bytes, at, length)?))
+    }
+
+    /// Reads a value as on the thorough way, unless it is as nearly all are, and gives its end.
+    #[inline(always)]
+    fn other(&mut self, field: Field, end: End, at: u32, mark: u32) -> Option<u32> {
+        if self.simple(field, end, at, mark).is_some() {
+            return Some(mark);
+        }
+        let end = match end {
+            End::Own => {
+                let (rest, ()) = assign(field, self.from(at)?, self.record, self.clock).ok()?;
+                return Some((self.block.len() - rest.len()) as u32);
+            }
+            End::Fixed(length) => at + u32::try_from(length).ok()?,
+            End::BeforeMark(bytes) => mark.checked_sub(u32::try_from(bytes).ok()?)?,
+            End::Byte(byte) => at + scan::find_near(byte, self.text(at, mark)?)? as u32,
+        };
+        match assign(field, self.text(at, end)?, self.record, self.clock) {
+            Ok((b"", ())) => Some(end),
+            _ => None,
+        }
+    }
+
+    /// Reads a value that ends at the mark, if it is what it is nearly always: of one server, a length. `None` says that it
+    /// may be anything.
+    #[inline(always)]
+    fn simple(&mut self, field: Field, end: End, at: u32, mark: u32) -> Option<()> {
+        let is_all = |length: u32| (at + length == mark).then_some(());
+        let time = |bytes: u64| value::below_ten_seconds(bytes).map(|(_, time_ms)| time_ms);
+        let bytes = eight(self.block, at)?;
+        match (field, end) {
+            (Field::UpstreamAddr, End::BeforeMark(0)) if mark < self.first_blank(at)? => {
+                self.record.upstream_addr = Some(present(self.text(at, mark)?)?);
+            }
+            (Field::UpstreamStatus, End::Own) => {
+                is_all(3)?;
+                self.record.upstream_status = Some(value::three(bytes)?);
+            }
+            (Field::UpstreamHeaderTime, End::Own) => {
+                is_all(5)?;
+                self.record.upstream_header_time_ms = Some(time(bytes)?);
+            }
+            (Field::UpstreamResponseTime, End::Own) => {
+                is_all(5)?;
+                self.record.upstream_response_time_ms = Some(time(bytes)?);
+            }
+            (Field::ContentLength, End::BeforeMark(0)) => {
+                let (length, number) = value::up_to_seven_digits(bytes)?;
+                is_all(length)?;
+                self.record.logs_content_length = true;
+                self.record.content_length = Some(number);
+                return Some(());
+            }
+            _ => return None,
+        }
+        tried(self.record, 1);
+        Some(())
+    }
+
+    /// The place after the text, if it stands at `at`.
+    #[inline(always)]
+    fn pass(&self, text: Text, at: u32) -> Option<u32> {
+        text.begins(eight(self.block, at)?).then_some(at + text.len)
+    }
+
+    /// The same after the first `length` of the bytes that stand at `at`: nearly always it is among them.
+    #[inline(always)]
+    fn pass_from(&self, text: Text, bytes: u64, at: u32, length: u32) -> Option<u32> {
+        if length + text.len <= 8 && length < 8 {
+            return text.begins(bytes >> (8 * length)).then_some(at + length + text.len);
+        }
+        self.pass(text, at + length)
+    }
+
+    /// The place of the newline, if the values end there: that is all that the line has, and not one mark in it that is
+    /// not the format's.
+    #[inline(always)]
+    fn line_end(&self, at: u32, last_mark: u32) -> Option<u32> {
+        (last_mark == at && self.block.get(at as usize) == Some(&b'\n')).then_some(at)
+    }
+
+    #[inline(always)]
+    fn text(&self, from: u32, to: u32) -> Option<&'a [u8]> {
+        self.block.get(from as usize..to as usize)
+    }
+
+    #[inline(always)]
+    fn from(&self, at: u32) -> Option<&'a [u8]> {
+        self.block.get(at as usize..)
+    }
+}
+
+/// Eight bytes as a number, the first in its lowest byte. Near the end of the block there are none left: a line in many
+/// thousands.
+#[inline(always)]
+pub(super) fn eight(block: &[u8], at: u32) -> Option<u64> {
+    let bytes = block.get(at as usize..at as usize + 8)?;
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access_log::{LineParser, LogFormat};
+    use crate::access_log::{LineParser, LogFormat, PlainTarget};
     use proptest::prelude::*;
 
     /// A line of each format that allows the quick way, and one more with what is rare.
@@ -350,7 +467,10 @@ mod tests {
             let said = said.map(|record| {
                 plain += usize::from(record.escape.is_none());
                 assert!(record.escape.is_some() || !line.contains(&b'\\'));
-                Record { escape: Some(format.escape()), ..*record }
+                if let Some(plain) = record.plain {
+                    assert_eq!(Some(plain), PlainTarget::of(record.method, record.uri));
+                }
+                Record { escape: Some(format.escape()), plain: None, ..*record }
             });
             assert_eq!(said, expected, "{}", line.escape_ascii());
         });
@@ -363,8 +483,8 @@ mod tests {
         for (format, line) in LINES {
             let format: LogFormat = format.parse().unwrap();
             let block = format!("{line}\n").repeat(3);
-            // There are not enough bytes after the last one to be quick.
-            assert_eq!(check(&format, block.as_bytes()), 2, "{line}");
+            // There may not be enough bytes after the last one to be quick.
+            assert!(check(&format, block.as_bytes()) >= 2, "{line}");
         }
     }
 

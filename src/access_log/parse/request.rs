@@ -1,28 +1,101 @@
 //! The text of `$request`: method and target, if it is a request at all.
 
-use crate::access_log::{Record, scan};
+use fearless_simd::{Simd, prelude::*, u8x32};
+
+use super::{plain::eight, present};
+use crate::access_log::{Method, PlainTarget, Record, scan};
 
 /// Takes a request line apart into the record's method and target: `METHOD target` or `METHOD target HTTP/x.y`, as far as
 /// nginx is of the same opinion: it lets more than one blank pass between the three and after them (real gateways get such
 /// requests, and answer them). Leaves both empty for anything else.
-#[inline]
 pub(super) fn split<'a>(request: &'a [u8], record: &mut Record<'a>) {
     record.request = request;
+    (record.method, record.uri, record.plain) = (b"", b"", None);
     let Some(length) = method_length(request) else { return };
     let (method, rest) = request.split_at(length);
     if let Some(target) = rest[1..].strip_suffix(b" HTTP/1.1")
         && !target.is_empty()
+        && !scan::contains(b' ', target)
     {
-        // One look for all that matters in a target, and nearly none has any of it.
-        let first = scan::find_any([b' ', b'?', b'%'], target);
-        if first.is_none_or(|at| !scan::contains(b' ', &target[at..])) {
-            record.method = method;
-            record.uri = target;
-            record.plain_uri = Some(first.unwrap_or(target.len()));
-            return;
-        }
+        (record.method, record.uri) = (method, target);
+        return;
     }
     split_rarely(method, rest, record);
+}
+
+/// The same for a request that stands in a block from `at` to `end`. Nearly all have a plain target, and that is noted.
+#[inline(always)]
+pub(super) fn split_in<'a, S: Simd>(
+    simd: S,
+    block: &'a [u8],
+    at: u32,
+    end: u32,
+    record: &mut Record<'a>,
+) -> Option<()> {
+    if split_plainly(simd, block, at, end, record).is_none() {
+        split(present(block.get(at as usize..end as usize)?).unwrap_or_default(), record);
+    }
+    Some(())
+}
+
+/// `None`, and nothing done, if there is any doubt.
+#[inline(always)]
+fn split_plainly<'a, S: Simd>(
+    simd: S,
+    block: &'a [u8],
+    at: u32,
+    end: u32,
+    record: &mut Record<'a>,
+) -> Option<()> {
+    let text = |from: u32, to: u32| block.get(from as usize..to as usize);
+    let (method, length) = frequent_method(eight(block, at)?)?;
+    let (start, blank) = (at + length + 1, end.checked_sub(PROTOCOL.len() as u32)?);
+    if text(blank, end)? != PROTOCOL {
+        return None;
+    }
+    let target = text(start, blank)?;
+    let path = plain_path(simd, target, block.get(start as usize..)?)?;
+    let segment = plain_segment(simd, path, block.get(start as usize..)?.first_chunk()?)?;
+    record.request = text(at, end)?;
+    record.method = text(at, at + length)?;
+    record.uri = target;
+    record.plain = Some(PlainTarget { method, segment, path: path.len() });
+    Some(())
+}
+
+/// What ends nearly all requests.
+const PROTOCOL: &[u8; 9] = b" HTTP/1.1";
+
+/// The path of a target that has no blank, and none of it encoded. `block` begins with the target, and a blank follows it.
+#[inline(always)]
+fn plain_path<'a, S: Simd>(simd: S, target: &'a [u8], block: &[u8]) -> Option<&'a [u8]> {
+    let path = scan::first_of(simd, [b' ', b'?', b'%'], block)? as usize;
+    if path == target.len() {
+        return Some(target);
+    }
+    let (path, query) = target.split_at_checked(path)?;
+    let blank = scan::first_of(simd, [b' '], block.get(path.len()..)?)? as usize;
+    (query.first() == Some(&b'?') && blank == query.len()).then_some(path)
+}
+
+/// How long the first segment of a path is, if there is one without a colon. `near` is what the path begins with, and
+/// what follows it.
+#[inline(always)]
+fn plain_segment<S: Simd>(simd: S, path: &[u8], near: &[u8; scan::CHUNK]) -> Option<usize> {
+    let near = u8x32::simd_from(simd, *near);
+    let is = |byte: u8| near.simd_eq(byte).to_bitmask();
+    let slashes = is(b'/');
+    let ends = (slashes & !1) | 1_u64.checked_shl(path.len() as u32).unwrap_or(0);
+    let end = ends.trailing_zeros() as usize;
+    if slashes & 1 == 0 || end < 2 {
+        return None;
+    }
+    let (length, has_colon) = if end <= scan::CHUNK {
+        (end - 1, is(b':') & (ends - 1) & !ends != 0)
+    } else {
+        scan::segment(path.get(1..)?)
+    };
+    (!has_colon).then_some(length)
 }
 
 /// The same for an older protocol, or with more blanks than it takes.
@@ -37,27 +110,30 @@ fn split_rarely<'a>(method: &'a [u8], rest: &'a [u8], record: &mut Record<'a>) {
 }
 
 /// How long the method is, up to the blank after it.
-#[inline]
 fn method_length(request: &[u8]) -> Option<usize> {
-    if let Some(first) = request.first_chunk() {
-        let first = u64::from_le_bytes(*first);
-        if let Some((_, _, length)) = FREQUENT.iter().find(|(text, mask, _)| first & mask == *text) {
-            return Some(*length);
-        }
-    }
     let blank = scan::find_near(b' ', request).filter(|blank| *blank > 0)?;
     let is_method = |byte: &u8| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-');
     request[..blank].iter().all(is_method).then_some(blank)
 }
 
-/// Nearly all of what a gateway is asked: the method's bytes and the blank, as a number, what of eight bytes they are, and
-/// the method's length.
-const FREQUENT: [(u64, u64, usize); 5] =
-    [frequent(b"GET "), frequent(b"PUT "), frequent(b"HEAD "), frequent(b"POST "), frequent(b"DELETE ")];
+/// The method at the start of eight bytes and its length, if it is one of those that nearly all requests have.
+#[inline(always)]
+fn frequent_method(bytes: u64) -> Option<(Method, u32)> {
+    const FREQUENT: [(u64, u64, u32, Method); 5] = [
+        frequent(b"GET ", Method::Get),
+        frequent(b"PUT ", Method::Put),
+        frequent(b"HEAD ", Method::Head),
+        frequent(b"POST ", Method::Post),
+        frequent(b"DELETE ", Method::Delete),
+    ];
+    let (.., length, method) = FREQUENT.iter().find(|(text, mask, ..)| bytes & mask == *text)?;
+    Some((*method, *length))
+}
 
-const fn frequent(method: &[u8]) -> (u64, u64, usize) {
-    let (text, mask) = scan::head_and_mask(method);
-    (text, mask, method.len() - 1)
+/// The method's bytes and the blank, as a number, what of eight bytes they are, and the method's length.
+const fn frequent(text: &[u8], method: Method) -> (u64, u64, u32, Method) {
+    let (bytes, mask) = scan::head_and_mask(text);
+    (bytes, mask, text.len() as u32 - 1, method)
 }
 
 fn skip_blanks(text: &[u8]) -> &[u8] {
@@ -83,10 +159,6 @@ mod tests {
         split(request.as_bytes(), &mut record);
         let (method, target) = expected.unwrap_or_default();
         assert_eq!((record.method, record.uri), (method.as_bytes(), target.as_bytes()), "{request:?}");
-        if let Some(plain) = record.plain_uri {
-            let first = target.find(['?', '%']);
-            assert_eq!(plain, first.unwrap_or(target.len()), "{request:?}");
-        }
     }
 
     #[test]

@@ -44,28 +44,28 @@ pub(super) fn digits(input: &[u8]) -> Parsed<'_, u64> {
     if let Some(chunk) = input.first_chunk()
         && let Some((length, value)) = up_to_seven_digits(u64::from_le_bytes(*chunk))
     {
-        return Ok((&input[length..], value));
+        return Ok((&input[length as usize..], value));
     }
     many_digits(input)
 }
 
 /// One to seven digits, and how many, at the start of eight bytes (the first in the lowest byte of the number).
-#[inline]
-pub(super) fn up_to_seven_digits(chunk: u64) -> Option<(usize, u64)> {
+#[inline(always)]
+pub(super) fn up_to_seven_digits(chunk: u64) -> Option<(u32, u64)> {
     let word = chunk ^ ZEROS;
-    let length = others(word).trailing_zeros() as usize / 8;
+    let length = others(word).trailing_zeros() / 8;
     (1..8).contains(&length).then(|| (length, eight_digits(word << (64 - 8 * length))))
 }
 
 /// Digit by digit the same, of any number of them: their number and value.
 #[cold]
-pub(super) fn all_digits(input: &[u8]) -> Option<(usize, u64)> {
-    many_digits(input).ok().map(|(rest, value)| (input.len() - rest.len(), value))
+pub(super) fn all_digits(input: &[u8]) -> Option<(u32, u64)> {
+    many_digits(input).ok().map(|(rest, value)| ((input.len() - rest.len()) as u32, value))
 }
 
 /// `1.234` at the start of eight bytes, as milliseconds, and its length.
-#[inline]
-pub(super) fn below_ten_seconds(chunk: u64) -> Option<(usize, u32)> {
+#[inline(always)]
+pub(super) fn below_ten_seconds(chunk: u64) -> Option<(u32, u32)> {
     const SHAPE: u64 = 0x30_30_30_2e_30;
     const BYTES: u64 = 0xff_ff_ff_ff_ff;
     let word = (chunk ^ SHAPE) & BYTES;
@@ -77,12 +77,12 @@ pub(super) fn below_ten_seconds(chunk: u64) -> Option<(usize, u32)> {
 
 /// The same of any length.
 #[cold]
-pub(super) fn any_seconds(input: &[u8]) -> Option<(usize, u32)> {
-    milliseconds(input).ok().map(|(rest, time_ms)| (input.len() - rest.len(), time_ms))
+pub(super) fn any_seconds(input: &[u8]) -> Option<(u32, u32)> {
+    milliseconds(input).ok().map(|(rest, time_ms)| ((input.len() - rest.len()) as u32, time_ms))
 }
 
 /// Three digits at the start of eight bytes.
-#[inline]
+#[inline(always)]
 pub(super) fn three(chunk: u64) -> Option<u16> {
     let word = (chunk ^ ZEROS) & 0xff_ff_ff;
     let digit = |at: u32| (word >> (8 * at)) as u16 & 0xff;
@@ -93,28 +93,31 @@ pub(super) fn three(chunk: u64) -> Option<u16> {
 const ZEROS: u64 = 0x3030_3030_3030_3030;
 
 /// The high bit of each byte that is not 0..=9; those after the first may have it too: what carries does not matter.
-#[inline]
+#[inline(always)]
 fn others(word: u64) -> u64 {
     (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080
 }
 
 /// Eight values 0..=9, the first in the lowest byte, as one number: pairs, then fours, then all.
-#[inline]
+#[inline(always)]
 fn eight_digits(word: u64) -> u64 {
     let pairs = word.wrapping_mul(10).wrapping_add(word >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
     fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff
 }
 
+/// The first eight at once, which are all of most numbers that come here, and the rest one by one.
 #[cold]
 fn many_digits(input: &[u8]) -> Parsed<'_, u64> {
-    let length = input.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (digits, rest) = input.split_at(length);
-    let value = digits
-        .iter()
-        .try_fold(0u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
+    let first = input.first_chunk().map(|chunk| u64::from_le_bytes(*chunk) ^ ZEROS);
+    let (start, length) =
+        first.filter(|word| others(*word) == 0).map_or((0, 0), |word| (eight_digits(word), 8));
+    let mut more = input[length..].iter().take_while(|byte| byte.is_ascii_digit());
+    let length = length + more.clone().count();
+    let value = more
+        .try_fold(start, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
         .filter(|_| length > 0);
-    value.map(|value| (rest, value)).ok_or_else(|| Fault::new(super::NUMBER, input))
+    value.map(|value| (&input[length..], value)).ok_or_else(|| Fault::new(super::NUMBER, input))
 }
 
 /// `12.345` seconds as milliseconds; nginx always writes three decimals.

@@ -1,47 +1,55 @@
 //! The steps of formats that are known when compiling: each is a piece of the program instead of data to be looked at for
 //! every value of every line, which takes as long as to read the values.
 
-use super::{Clock, End, PlainStep, Text, Way, line_end, read_value};
-use crate::access_log::Record;
+use fearless_simd::Simd;
+
+use super::{End, Known, PlainStep, Reading, Steps, Text, Way};
 use crate::access_log::format::Field;
 
-/// Reads a line as [`PlainPlan::read`](super::PlainPlan::read) does.
-pub(super) type Read = for<'a> fn(&'a [u8], usize, &[u32], &mut Record<'a>, &mut Clock) -> Option<usize>;
-
-/// The known format that has just these steps.
-pub(super) fn find(prefix: Text, steps: &[PlainStep]) -> Option<Read> {
-    let is_same = |known: &[(Way, Text)]| {
-        prefix == Text::of(b"")
-            && known.len() == steps.len()
-            && known.iter().zip(steps).all(|((way, after), step)| *way == step.way && *after == step.after)
-    };
-    [(MAIN, main as Read), (RGWLENS, rgwlens as Read)]
-        .into_iter()
-        .find_map(|(known, read)| is_same(known).then_some(read))
+impl Known {
+    /// The known format that has just these steps.
+    pub(super) fn find(prefix: Text, steps: &[PlainStep]) -> Option<Self> {
+        let is_same = |known: &[(Way, Text)]| {
+            prefix == Text::of(b"")
+                && known.len() == steps.len()
+                && known
+                    .iter()
+                    .zip(steps)
+                    .all(|((way, after), step)| *way == step.way && *after == step.after)
+        };
+        [(Main::STEPS, Self::Main), (Rgwlens::STEPS, Self::Rgwlens)]
+            .into_iter()
+            .find_map(|(steps, known)| is_same(steps).then_some(known))
+    }
 }
 
 macro_rules! known {
-    ($(#[$meta:meta])* $name:ident, $steps:ident: $($way:expr, $after:literal;)+) => {
-        const $steps: &[(Way, Text)] = &[$(($way, Text::of($after))),+];
-
+    ($(#[$meta:meta])* $name:ident: $($way:expr, $after:literal;)+) => {
         $(#[$meta])*
-        #[inline(never)]
-        fn $name<'a>(
-            block: &'a [u8],
-            start: usize,
-            marks: &[u32],
-            record: &mut Record<'a>,
-            clock: &mut Clock,
-        ) -> Option<usize> {
-            let marks: &[u32; marks_of($steps)] = marks.first_chunk()?;
-            let (mut at, mut used) = (start, 0);
-            $({
-                const AFTER: Text = Text::of($after);
-                let end = read_value($way, block, at, marks[used] as usize, record, clock)?;
-                at = AFTER.pass(block, end)?;
-                used += AFTER.quotes;
-            })+
-            line_end(block, at, marks[used])
+        pub(super) struct $name;
+
+        impl $name {
+            const STEPS: &[(Way, Text)] = &[$(($way, Text::of($after))),+];
+            const MARKS: usize = marks_of(Self::STEPS);
+        }
+
+        impl Steps for $name {
+            #[inline(always)]
+            fn marks(&self) -> usize {
+                Self::MARKS
+            }
+
+            #[inline(always)]
+            fn read<S: Simd>(&self, reading: &mut Reading<'_, '_, S>, start: u32, marks: &[u32]) -> Option<u32> {
+                let marks: &[u32; Self::MARKS] = marks.first_chunk()?;
+                let (mut at, mut used) = (start, 0);
+                $({
+                    const AFTER: Text = Text::of($after);
+                    at = reading.value($way, at, marks[used], AFTER)?;
+                    used += AFTER.quotes;
+                })+
+                reading.line_end(at, marks[used])
+            }
         }
     };
 }
@@ -58,7 +66,7 @@ const fn marks_of(steps: &[(Way, Text)]) -> usize {
 
 known! {
     /// `main`, as nginx's own example and most of the world has it, with two numbers and a time more.
-    main, MAIN:
+    Main:
     Way::RemoteAddr, b" - ";
     Way::Skip(30), b" [";
     Way::TimeLocal, b"] \"";
@@ -74,7 +82,7 @@ known! {
 
 known! {
     /// `rgwlens`, the format that we ship.
-    rgwlens, RGWLENS:
+    Rgwlens:
     Way::Msec, b" ";
     Way::Other(Field::Skip, End::Fixed(25)), b" ";
     Way::RemoteAddr, b" ";
