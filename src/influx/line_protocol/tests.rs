@@ -322,3 +322,57 @@ fn a_point_that_was_never_ended_is_not_half_written() {
     assert_eq!(encoder.take(), b"a x=1i 1\nc x=1i 2\n");
     assert_eq!((encoder.points(), encoder.lines()), (0, &b""[..]));
 }
+
+proptest! {
+    /// Whatever is named, whatever was rendered before, and whatever is constant.
+    #[test]
+    fn known_heads_are_as_if_written_step_by_step(
+        points in vec((prop::bool::ANY, name(), 0usize..4), 0..8),
+        constant in vec((prop_oneof![name(), Just("bucket".to_owned()), Just("class".to_owned())], name()), 0..4),
+    ) {
+        let [mut known, mut by_steps] = [(); 2].map(|()| Encoder::new(Dialect::INFLUXDB));
+        for encoder in [&mut known, &mut by_steps] {
+            encoder.set_tags(&Tags::new(constant.clone()));
+        }
+        for (at, (is_named, name, class)) in points.iter().enumerate() {
+            let head = Head {
+                kind: *class as u64 * 2 + u64::from(*is_named),
+                measurement: "rgw_bucket",
+                name: is_named.then_some(("bucket", name)),
+                words: [Some(("class", ["upload", "download", "list", "delete"][*class])), Some(("size", "small")), None, None],
+            };
+            known.begin_known(&head);
+            head.write(&Tags::default(), &mut by_steps);
+            for encoder in [&mut known, &mut by_steps] {
+                // Some have no field.
+                (0..at % 3).for_each(|field| encoder.integer("x", field as u64));
+                encoder.end(1);
+            }
+        }
+        prop_assert_eq!(String::from_utf8(known.take()), String::from_utf8(by_steps.take()));
+    }
+
+    #[test]
+    fn known_fields_are_as_if_written_one_by_one(
+        integers in vec((0u32..64, any::<u64>()), 0..12),
+        floats in vec(prop_oneof![any::<f64>(), (0u32..100_000).prop_map(f64::from)], 0..12),
+    ) {
+        const NAMES: [FieldName; 3] =
+            [FieldName::new("a"), FieldName::new("twenty_bytes_of_name"), FieldName::new("latency_le_5")];
+        let [mut known, mut one_by_one] = [(); 2].map(|()| Encoder::new(Dialect::INFLUXDB));
+        known.begin("x");
+        one_by_one.begin("x");
+        let integers: Vec<u64> = integers.iter().map(|(shift, value)| value >> shift).collect();
+        known.known_integers(&NAMES, &[]);
+        known.known_floats(&[], &[1.0]);
+        for (integers, floats) in integers.chunks(3).zip(floats.chunks(3)) {
+            known.known_integers(&NAMES, integers);
+            NAMES.iter().zip(integers).for_each(|(name, value)| one_by_one.integer(name.as_str(), *value));
+            known.known_floats(&NAMES, floats);
+            NAMES.iter().zip(floats).for_each(|(name, value)| one_by_one.float(name.as_str(), *value));
+        }
+        known.end(1);
+        one_by_one.end(1);
+        prop_assert_eq!(String::from_utf8(known.take()), String::from_utf8(one_by_one.take()));
+    }
+}
