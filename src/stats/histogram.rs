@@ -98,16 +98,18 @@ impl Latency {
     pub fn quantiles_ms<const N: usize>(&self, quantiles: [f64; N]) -> Option<[f64; N]> {
         let rank = |quantile: f64| ((quantile * self.count as f64).ceil() as u64).clamp(1, self.count.max(1));
         let ranks = quantiles.map(rank);
-        let (mut found, mut below, mut values) = (0, 0, [0.0; N]);
-        for Count { bucket, count } in &self.counts {
-            below += u64::from(*count);
-            while found < N && below >= ranks[found] {
-                let (_, highest) = bucket_range(*bucket);
-                values[found] = f64::from(highest.clamp(self.min_ms, self.max_ms));
-                found += 1;
+        let mut counts = self.counts.iter();
+        let (mut below, mut values) = (0, [0.0; N]);
+        let mut highest = 0;
+        for (value, rank) in values.iter_mut().zip(ranks) {
+            while below < rank {
+                let Count { bucket, count } = counts.next()?;
+                below += u64::from(*count);
+                (_, highest) = bucket_range(*bucket);
             }
+            *value = f64::from(highest.clamp(self.min_ms, self.max_ms));
         }
-        (found == N).then_some(values)
+        Some(values)
     }
 
     /// Arithmetic mean, ms, of the true values.
