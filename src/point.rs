@@ -22,17 +22,14 @@ pub trait PointWriter {
     fn integer(&mut self, key: &str, value: u64);
     /// A field that is a measurement of something, and may be averaged but not added.
     fn float(&mut self, key: &str, value: f64);
-    /// As many [integers](Self::integer) as there are of both names and values, under names that are written again and
-    /// again.
-    fn known_integers(&mut self, names: &[FieldName], values: &[u64]) {
+    /// As many numbers as there are of both names and values, under names that are written again and again.
+    fn known_numbers(&mut self, names: &[FieldName], values: &[Number]) {
         for (name, value) in names.iter().zip(values) {
-            self.integer(name.as_str(), *value);
-        }
-    }
-    /// The same of [floats](Self::float).
-    fn known_floats(&mut self, names: &[FieldName], values: &[f64]) {
-        for (name, value) in names.iter().zip(values) {
-            self.float(name.as_str(), *value);
+            match *value {
+                Number::Integer(value) => self.integer(name.as_str(), value),
+                Number::Whole(value) => self.float(name.as_str(), f64::from(value)),
+                Number::Float(value) => self.float(name.as_str(), value),
+            }
         }
     }
     /// A truth.
@@ -68,6 +65,17 @@ impl Head<'_> {
             writer.known_tag(key, value);
         }
     }
+}
+
+/// The value of a field that is a number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// [Additive](PointWriter::integer).
+    Integer(u64),
+    /// [Measured](PointWriter::float), in whole units.
+    Whole(u32),
+    /// [Measured](PointWriter::float).
+    Float(f64),
 }
 
 /// The name of a field that is written again and again: as plain as names are, which was looked at when compiling, and

@@ -17,7 +17,7 @@ use std::cmp::Ordering;
 
 use foldhash::fast::FixedState;
 
-use crate::point::{FieldName, Head, PointWriter, Tags, TimestampNs};
+use crate::point::{FieldName, Head, Number, PointWriter, Tags, TimestampNs};
 
 /// Longest tag value, and longest name, in bytes before escaping; the rest is cut off. A series key (measurement and
 /// all tags) may have 64 KiB; S3 allows a bucket 63 characters, and an object 1,024 bytes.
@@ -315,34 +315,6 @@ impl Encoder {
         Some(b' ')
     }
 
-    /// Writes fields under names of which nothing has to be escaped. `write` puts the value of one to the beginning of a
-    /// place and says how many bytes it takes.
-    #[inline]
-    fn known_fields<T: Copy>(
-        &mut self,
-        names: &[FieldName],
-        values: &[T],
-        write: impl Fn(&mut [u8], T) -> usize,
-    ) {
-        if names.is_empty() || values.is_empty() {
-            return;
-        }
-        let Some(separator) = self.separator() else { return };
-        let start = self.out.len();
-        // Room is made once for all of them, and what is left of it is cut off in the end.
-        self.out.resize(start + names.len() * FIELD_ROOM, 0);
-        let all = &mut self.out[start..];
-        let mut used = 0;
-        for (name, value) in names.iter().zip(values) {
-            let Some(room) = all[used..].first_chunk_mut::<FIELD_ROOM>() else { break };
-            let (rendered, length) = name.rendered();
-            room[..FieldName::COPIED].copy_from_slice(rendered);
-            used += length + write(&mut room[length..], *value);
-        }
-        all[0] = separator;
-        self.out.truncate(start + used);
-    }
-
     #[inline]
     fn write_integer(&mut self, value: u64) {
         decimal::unsigned(&mut self.out, value.min(LARGEST));
@@ -445,18 +417,35 @@ impl PointWriter for Encoder {
         }
     }
 
-    fn known_integers(&mut self, names: &[FieldName], values: &[u64]) {
-        self.known_fields(names, values, |place, value| {
-            decimal::write_integer(place, value.min(LARGEST), [b'i', 0])
-        });
-    }
-
-    fn known_floats(&mut self, names: &[FieldName], values: &[f64]) {
-        if values.iter().all(|value| value.is_finite()) {
-            self.known_fields(names, values, decimal::write_float);
-        } else {
-            names.iter().zip(values).for_each(|(name, value)| self.float(name.as_str(), *value));
+    fn known_numbers(&mut self, names: &[FieldName], values: &[Number]) {
+        let Some(separator) = self.separator() else { return };
+        let start = self.out.len();
+        // Room is made once for all of them, and what is left of it is cut off in the end.
+        self.out.resize(start + names.len() * FIELD_ROOM, 0);
+        let all = &mut self.out[start..];
+        let mut used = 0;
+        for (name, value) in names.iter().zip(values) {
+            let Some(room) = all[used..].first_chunk_mut::<FIELD_ROOM>() else { break };
+            let (rendered, length) = name.rendered();
+            room[..FieldName::COPIED].copy_from_slice(rendered);
+            let place = &mut room[length..];
+            let (whole, after) = match *value {
+                Number::Integer(value) => (value.min(LARGEST), [b'i', 0]),
+                Number::Whole(value) => (u64::from(value), *b".0"),
+                Number::Float(value) if value.is_finite() => {
+                    used += length + decimal::write_float(place, value);
+                    continue;
+                }
+                Number::Float(_) => continue,
+            };
+            used += length + decimal::write_integer(place, whole, after);
         }
+        if used > 0 {
+            all[0] = separator;
+        } else if separator == b' ' {
+            self.stage = Stage::Head;
+        }
+        self.out.truncate(start + used);
     }
 
     fn float(&mut self, key: &str, value: f64) {

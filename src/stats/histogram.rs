@@ -96,15 +96,15 @@ impl Latency {
     /// The latency that the share `quantile` (0 to 1) of all requests did not exceed: nearest rank, the highest value
     /// of its bucket, never beyond the true maximum. `None` when there are none.
     pub fn quantile_ms(&self, quantile: f64) -> Option<f64> {
-        self.quantiles_ms([quantile]).map(|[value]| value)
+        self.quantiles_ms([quantile]).map(|[value]| f64::from(value))
     }
 
     /// Several of them, ascending, in one go.
-    pub fn quantiles_ms<const N: usize>(&self, quantiles: [f64; N]) -> Option<[f64; N]> {
+    pub fn quantiles_ms<const N: usize>(&self, quantiles: [f64; N]) -> Option<[u32; N]> {
         let rank = |quantile: f64| ((quantile * self.count as f64).ceil() as u64).clamp(1, self.count.max(1));
         let ranks = quantiles.map(rank);
         let mut counts = self.counts.iter();
-        let (mut below, mut values) = (0, [0.0; N]);
+        let (mut below, mut values) = (0, [0; N]);
         let mut highest = 0;
         for (value, rank) in values.iter_mut().zip(ranks) {
             while below < rank {
@@ -112,7 +112,7 @@ impl Latency {
                 below += u64::from(*count);
                 (_, highest) = bucket_range(*bucket);
             }
-            *value = f64::from(highest.clamp(self.min_ms, self.max_ms));
+            *value = highest.clamp(self.min_ms, self.max_ms);
         }
         Some(values)
     }

@@ -5,7 +5,11 @@ use super::{
 };
 use crate::{
     access_log::{Class, ProbeMark},
-    point::{FieldName, Head, PointWriter, Tags, TimestampNs},
+    point::{
+        FieldName, Head,
+        Number::{self, Float, Integer, Whole},
+        PointWriter, Tags, TimestampNs,
+    },
 };
 
 /// Upper edges of the fields `latency_le_…`, ms: cumulative counts that InfluxQL can add up over nodes and time.
@@ -34,7 +38,22 @@ const LATENCY_EDGE_FIELDS: [FieldName; 15] = [
 mod field {
     use crate::point::FieldName;
 
-    pub(super) const REQUESTS: [FieldName; 10] = [
+    pub(super) const UPSTREAM: [FieldName; 7] = [
+        FieldName::new("requests"),
+        FieldName::new("errors_5xx"),
+        FieldName::new("slow"),
+        FieldName::new("bytes_in"),
+        FieldName::new("bytes_out"),
+        FieldName::new("latency_count"),
+        FieldName::new("latency_sum_ms"),
+    ];
+    /// The last of [`REQUESTS`].
+    pub(super) const MEASURED: [FieldName; super::MEASURED] = match REQUESTS.last_chunk() {
+        Some(last) => *last,
+        None => unreachable!(),
+    };
+    /// What is counted, and from `latency_min_ms` on what is there only with latencies.
+    pub(super) const REQUESTS: [FieldName; 16] = [
         FieldName::new("requests"),
         FieldName::new("ok"),
         FieldName::new("errors_4xx"),
@@ -45,17 +64,6 @@ mod field {
         FieldName::new("bytes_out"),
         FieldName::new("latency_count"),
         FieldName::new("latency_sum_ms"),
-    ];
-    pub(super) const UPSTREAM: [FieldName; 7] = [
-        FieldName::new("requests"),
-        FieldName::new("errors_5xx"),
-        FieldName::new("slow"),
-        FieldName::new("bytes_in"),
-        FieldName::new("bytes_out"),
-        FieldName::new("latency_count"),
-        FieldName::new("latency_sum_ms"),
-    ];
-    pub(super) const LATENCY: [FieldName; 6] = [
         FieldName::new("latency_min_ms"),
         FieldName::new("latency_mean_ms"),
         FieldName::new("latency_max_ms"),
@@ -122,24 +130,14 @@ fn write_series(
         Table::Size => write_sizes(series, writer),
         Table::Node => {
             write_requests(series, writer);
-            write_latency(series, writer);
-            let at_most = LATENCY_EDGES_MS.map(|edge| series.latency.at_most(edge));
-            writer.known_integers(&LATENCY_EDGE_FIELDS, &at_most);
+            let at_most = LATENCY_EDGES_MS.map(|edge| Integer(series.latency.at_most(edge)));
+            writer.known_numbers(&LATENCY_EDGE_FIELDS, &at_most);
             if series.latency.count > 0 {
                 writer.text("histogram", &series.latency.to_base64());
             }
         }
-        Table::Bucket | Table::Operation => {
-            write_requests(series, writer);
-            write_latency(series, writer);
-        }
-        Table::Upstream => {
-            let [_, _, errors_5xx, _, slow, bytes_in, bytes_out, ..] = series.counters;
-            let Latency { count, sum_ms, .. } = series.latency;
-            let requests = [series.requests(), errors_5xx, slow, bytes_in, bytes_out, count, sum_ms];
-            writer.known_integers(&field::UPSTREAM, &requests);
-            write_latency(series, writer);
-        }
+        Table::Bucket | Table::Operation => write_requests(series, writer),
+        Table::Upstream => write_upstream(series, writer),
     }
     writer.end(time);
 }
@@ -172,20 +170,48 @@ fn head(key: Key, table: Table, name: &str) -> Head<'_> {
 fn write_requests(series: &Series, writer: &mut impl PointWriter) {
     let [ok, errors_4xx, errors_5xx, aborted, slow, bytes_in, bytes_out, ..] = series.counters;
     let Latency { count, sum_ms, .. } = series.latency;
-    let requests = series.requests();
-    writer.known_integers(
-        &field::REQUESTS,
-        &[requests, ok, errors_4xx, errors_5xx, aborted, slow, bytes_in, bytes_out, count, sum_ms],
-    );
+    let measured = measured(&series.latency);
+    let [min, mean, max, p50, p90, p99] = measured.unwrap_or([Whole(0); MEASURED]);
+    let values = [
+        Integer(series.requests()),
+        Integer(ok),
+        Integer(errors_4xx),
+        Integer(errors_5xx),
+        Integer(aborted),
+        Integer(slow),
+        Integer(bytes_in),
+        Integer(bytes_out),
+        Integer(count),
+        Integer(sum_ms),
+        min,
+        mean,
+        max,
+        p50,
+        p90,
+        p99,
+    ];
+    let there = if measured.is_some() { values.len() } else { values.len() - MEASURED };
+    writer.known_numbers(&field::REQUESTS[..there], &values);
 }
 
-/// Sums stay integers; what is measured is a float from the first version on.
-fn write_latency(series: &Series, writer: &mut impl PointWriter) {
-    let latency = &series.latency;
-    let Some(mean) = latency.mean_ms() else { return };
-    let [p50, p90, p99] = latency.quantiles_ms([0.5, 0.9, 0.99]).unwrap_or([mean; 3]);
-    let [min, max] = [latency.min_ms, latency.max_ms].map(f64::from);
-    writer.known_floats(&field::LATENCY, &[min, mean, max, p50, p90, p99]);
+fn write_upstream(series: &Series, writer: &mut impl PointWriter) {
+    let [_, _, errors_5xx, _, slow, bytes_in, bytes_out, ..] = series.counters;
+    let Latency { count, sum_ms, .. } = series.latency;
+    let counted = [series.requests(), errors_5xx, slow, bytes_in, bytes_out, count, sum_ms];
+    writer.known_numbers(&field::UPSTREAM, &counted.map(Integer));
+    if let Some(measured) = measured(&series.latency) {
+        writer.known_numbers(&field::MEASURED, &measured);
+    }
+}
+
+/// How many fields say how long requests took.
+const MEASURED: usize = 6;
+
+/// Sums stay integers; what is measured is a float from the first version on. `None` if there are no latencies.
+fn measured(latency: &Latency) -> Option<[Number; MEASURED]> {
+    let mean = latency.mean_ms()?;
+    let [p50, p90, p99] = latency.quantiles_ms([0.5, 0.9, 0.99])?;
+    Some([Whole(latency.min_ms), Float(mean), Whole(latency.max_ms), Whole(p50), Whole(p90), Whole(p99)])
 }
 
 fn write_sizes(series: &Series, writer: &mut impl PointWriter) {

@@ -124,7 +124,6 @@ pub(super) fn float(out: &mut Vec<u8>, value: f64) {
 /// Writes a finite number to the beginning of a place with [`ROOM`], so that reading it gives the same one, always with a
 /// fraction or an exponent: `12.0`. InfluxDB would take `12` for a float too, but a reader of the line would not. Says how
 /// many bytes they are.
-#[inline(always)]
 pub(super) fn write_float(place: &mut [u8], value: f64) -> usize {
     match whole(value) {
         Some(whole) => write_integer(place, whole, *b".0"),

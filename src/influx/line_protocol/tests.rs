@@ -353,26 +353,36 @@ proptest! {
     }
 
     #[test]
-    fn known_fields_are_as_if_written_one_by_one(
-        integers in vec((0u32..64, any::<u64>()), 0..12),
-        floats in vec(prop_oneof![any::<f64>(), (0u32..100_000).prop_map(f64::from)], 0..12),
-    ) {
+    fn known_numbers_are_as_if_written_one_by_one(points in vec(vec(vec(number(), 0..5), 0..4), 0..4)) {
         const NAMES: [FieldName; 3] =
             [FieldName::new("a"), FieldName::new("twenty_bytes_of_name"), FieldName::new("latency_le_5")];
         let [mut known, mut one_by_one] = [(); 2].map(|()| Encoder::new(Dialect::INFLUXDB));
-        known.begin("x");
-        one_by_one.begin("x");
-        let integers: Vec<u64> = integers.iter().map(|(shift, value)| value >> shift).collect();
-        known.known_integers(&NAMES, &[]);
-        known.known_floats(&[], &[1.0]);
-        for (integers, floats) in integers.chunks(3).zip(floats.chunks(3)) {
-            known.known_integers(&NAMES, integers);
-            NAMES.iter().zip(integers).for_each(|(name, value)| one_by_one.integer(name.as_str(), *value));
-            known.known_floats(&NAMES, floats);
-            NAMES.iter().zip(floats).for_each(|(name, value)| one_by_one.float(name.as_str(), *value));
+        for calls in &points {
+            known.begin("x");
+            one_by_one.begin("x");
+            for values in calls {
+                known.known_numbers(&NAMES, values);
+                for (name, value) in NAMES.iter().zip(values) {
+                    match *value {
+                        Number::Integer(value) => one_by_one.integer(name.as_str(), value),
+                        Number::Whole(value) => one_by_one.float(name.as_str(), f64::from(value)),
+                        Number::Float(value) => one_by_one.float(name.as_str(), value),
+                    }
+                }
+            }
+            known.end(1);
+            one_by_one.end(1);
         }
-        known.end(1);
-        one_by_one.end(1);
         prop_assert_eq!(String::from_utf8(known.take()), String::from_utf8(one_by_one.take()));
     }
+}
+
+fn number() -> impl Strategy<Value = Number> {
+    prop_oneof![
+        (any::<u64>(), 0u32..64).prop_map(|(value, shift)| Number::Integer(value >> shift)),
+        (any::<u32>(), 0u32..32).prop_map(|(value, shift)| Number::Whole(value >> shift)),
+        any::<f64>().prop_map(Number::Float),
+        (0u32..100_000, 1u32..100).prop_map(|(sum, count)| Number::Float(f64::from(sum) / f64::from(count))),
+        Just(Number::Float(f64::NAN)),
+    ]
 }
