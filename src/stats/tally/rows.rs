@@ -64,6 +64,10 @@ impl Row {
         self.latency_sum_ms += u64::from(ms);
     }
 
+    fn has_latencies(&self) -> bool {
+        self.latency_min_ms <= self.latency_max_ms
+    }
+
     fn latency(&self, counts: Vec<Count>) -> Latency {
         let count = counts.iter().map(|count| u64::from(count.count)).sum();
         let min_ms = if count == 0 { 0 } else { self.latency_min_ms };
@@ -173,12 +177,13 @@ const FEW: usize = 1 << 10;
 
 impl Histograms {
     fn count(&mut self, samples: &[u32], rows: &[Row]) {
-        self.cells.clear();
         // A node's rows, mostly: a quarter of the instructions that sorting takes.
         let cells = rows.len() << BUCKET_BITS;
         self.is_dense = cells <= DENSE.min(8 * samples.len());
         if self.is_dense {
             self.cells.resize(cells, 0);
+            let of_rows = rows.iter().zip(self.cells.chunks_exact_mut(BUCKETS));
+            of_rows.filter(|(row, _)| row.has_latencies()).for_each(|(_, cells)| cells.fill(0));
             samples.iter().for_each(|sample| self.cells[*sample as usize] += 1);
         } else {
             self.sort_by_bucket(samples);
@@ -189,8 +194,8 @@ impl Histograms {
     /// By counting: to sort the few of each row by comparing them costs a wrong guess of the processor for nearly every one.
     fn sort_by_bucket(&mut self, samples: &[u32]) {
         let bucket = |sample: &u32| *sample as usize % BUCKETS;
-        self.by_bucket.clear();
         if samples.len() <= FEW {
+            self.by_bucket.clear();
             self.by_bucket.extend(samples);
             self.by_bucket.sort_unstable_by_key(bucket);
             return;
@@ -218,13 +223,14 @@ impl Histograms {
             total += row.counts[counter::OK] + 1;
         }
         self.cells.resize(total as usize, 0);
+        self.ends.iter().for_each(|(begin, _)| self.cells[*begin as usize] = 0);
         for sample in &self.by_bucket {
             let (_, end) = &mut self.ends[(sample >> BUCKET_BITS) as usize];
             let bucket = (sample << COUNT_BITS) + (1 << COUNT_BITS);
+            let last = self.cells[*end as usize];
             // Whether it is one more of the last bucket nobody can predict: no branch.
-            *end += u32::from(self.cells[*end as usize] < bucket);
-            let cell = &mut self.cells[*end as usize];
-            *cell = (*cell | bucket) + 1;
+            *end += u32::from(last < bucket);
+            self.cells[*end as usize] = last.max(bucket) + 1;
         }
     }
 
@@ -239,7 +245,7 @@ impl Histograms {
             };
             return counted.iter().map(count).collect();
         }
-        if row.latency_min_ms > row.latency_max_ms {
+        if !row.has_latencies() {
             return Vec::new();
         }
         let first = histogram::bucket_of(row.latency_min_ms);
