@@ -8,6 +8,10 @@
 pub trait PointWriter {
     /// Starts a point of this measurement.
     fn begin(&mut self, measurement: &str);
+    /// Starts a point, with all its tags, as many others start that are told apart by one name at most.
+    fn begin_known(&mut self, head: &Head<'_>) {
+        head.write(&Tags::default(), self);
+    }
     /// A tag: indexed, bounded in its values.
     fn tag(&mut self, key: &str, value: &str);
     /// A tag of which both are words of our own: lower case letters, digits, `_` and `-`.
@@ -18,13 +22,15 @@ pub trait PointWriter {
     fn integer(&mut self, key: &str, value: u64);
     /// A field that is a measurement of something, and may be averaged but not added.
     fn float(&mut self, key: &str, value: f64);
-    /// [`integer`](Self::integer) under a name that is written again and again.
-    fn known_integer(&mut self, name: &FieldName, value: u64) {
-        self.integer(name.as_str(), value);
-    }
-    /// [`float`](Self::float) under a name that is written again and again.
-    fn known_float(&mut self, name: &FieldName, value: f64) {
-        self.float(name.as_str(), value);
+    /// As many numbers as there are of both names and values, under names that are written again and again.
+    fn known_numbers(&mut self, names: &[FieldName], values: &[Number]) {
+        for (name, value) in names.iter().zip(values) {
+            match *value {
+                Number::Integer(value) => self.integer(name.as_str(), value),
+                Number::Whole(value) => self.float(name.as_str(), f64::from(value)),
+                Number::Float(value) => self.float(name.as_str(), value),
+            }
+        }
     }
     /// A truth.
     fn boolean(&mut self, key: &str, value: bool);
@@ -32,6 +38,44 @@ pub trait PointWriter {
     fn text(&mut self, key: &str, value: &str);
     /// Ends the point at this time.
     fn end(&mut self, time: TimestampNs);
+}
+
+/// How points begin of which there are many: alike, but for one name.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// The writer's reminder: whoever uses a number again means the same by it, in all but the value of `name`.
+    pub kind: u64,
+    /// Measurement.
+    pub measurement: &'static str,
+    /// A tag of which somebody else chose the value, and that comes first.
+    pub name: Option<(&'static str, &'a str)>,
+    /// [Tags of our own words](PointWriter::known_tag).
+    pub words: [Option<(&'static str, &'static str)>; 4],
+}
+
+impl Head<'_> {
+    /// Hands it to a writer step by step, with `constant` tags beside its own.
+    pub fn write(&self, constant: &Tags, writer: &mut (impl PointWriter + ?Sized)) {
+        writer.begin(self.measurement);
+        constant.write(writer);
+        if let Some((key, value)) = self.name {
+            writer.tag(key, value);
+        }
+        for (key, value) in self.words.into_iter().flatten() {
+            writer.known_tag(key, value);
+        }
+    }
+}
+
+/// The value of a field that is a number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// [Additive](PointWriter::integer).
+    Integer(u64),
+    /// [Measured](PointWriter::float), in whole units.
+    Whole(u32),
+    /// [Measured](PointWriter::float).
+    Float(f64),
 }
 
 /// The name of a field that is written again and again: as plain as names are, which was looked at when compiling, and
@@ -44,9 +88,11 @@ pub struct FieldName {
 }
 
 impl FieldName {
-    /// How many bytes of [`rendered`](Self::rendered) there are: a copy of a fixed length is no call. More than the longest
-    /// name has, so that a number finds room behind it.
-    pub const COPIED: usize = Self::LONGEST + 2 + 10;
+    /// How many bytes of [`rendered`](Self::rendered) there are: a copy of a fixed length is no call.
+    pub const COPIED: usize = 32;
+
+    /// So many of them mean something at most.
+    pub const LONGEST_RENDERED: usize = Self::LONGEST + 2;
 
     /// Longest name, bytes.
     const LONGEST: usize = 20;
@@ -106,13 +152,18 @@ impl Tags {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The value of one tag.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.iter().find_map(|(k, value)| (k == key).then_some(value))
     }
 
     /// Hands all of them to a writer, after its `begin`.
-    pub fn write(&self, writer: &mut impl PointWriter) {
+    pub fn write(&self, writer: &mut (impl PointWriter + ?Sized)) {
         for (key, value) in self.iter() {
             writer.tag(key, value);
         }

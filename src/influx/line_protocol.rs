@@ -15,7 +15,9 @@ mod escape;
 
 use std::cmp::Ordering;
 
-use crate::point::{FieldName, PointWriter, Tags, TimestampNs};
+use foldhash::fast::FixedState;
+
+use crate::point::{FieldName, Head, Number, PointWriter, Tags, TimestampNs};
 
 /// Longest tag value, and longest name, in bytes before escaping; the rest is cut off. A series key (measurement and
 /// all tags) may have 64 KiB; S3 allows a bucket 63 characters, and an object 1,024 bytes.
@@ -70,6 +72,8 @@ pub struct Encoder {
     out: Vec<u8>,
     points: usize,
     constant: Vec<Constant>,
+    /// By their kinds. To put together a head anew took four times as long as to write all fields after it.
+    heads: hashbrown::HashMap<u64, RenderedHead, FixedState>,
     /// Where the point that is being written starts in `out`.
     start: usize,
     stage: Stage,
@@ -86,12 +90,14 @@ pub fn stored_name(name: &str) -> String {
 }
 
 /// How far the current point is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 enum Stage {
     /// Not begun, or not worth writing.
     None,
     /// Measurement written, tags are collected.
     Tags,
+    /// Measurement and tags written.
+    Head,
     /// Measurement, tags and at least one field written.
     Fields,
 }
@@ -102,6 +108,13 @@ struct Constant {
     head: u64,
     key: Vec<u8>,
     rendered: Vec<u8>,
+}
+
+/// All in front of the fields but the value of the head's name, which comes after `name_at` bytes.
+#[derive(Debug)]
+struct RenderedHead {
+    bytes: Vec<u8>,
+    name_at: usize,
 }
 
 /// The first eight bytes of a key as a number that sorts as they do: nearly always they decide.
@@ -202,6 +215,7 @@ impl Encoder {
             out: Vec::new(),
             points: 0,
             constant: Vec::new(),
+            heads: hashbrown::HashMap::default(),
             start: 0,
             stage: Stage::None,
             tags: TagScratch::default(),
@@ -215,6 +229,7 @@ impl Encoder {
         for (key, value) in tags.iter().filter(|(key, value)| !key.is_empty() && !value.is_empty()) {
             sorted.insert(key, value);
         }
+        self.heads.clear();
         self.constant.clear();
         for place in &sorted.places {
             let mut rendered = Vec::new();
@@ -232,7 +247,7 @@ impl Encoder {
     pub fn lines(&self) -> &[u8] {
         match self.stage {
             Stage::None => &self.out,
-            Stage::Tags | Stage::Fields => &self.out[..self.start],
+            Stage::Tags | Stage::Head | Stage::Fields => &self.out[..self.start],
         }
     }
 
@@ -291,50 +306,40 @@ impl Encoder {
     #[inline]
     fn separator(&mut self) -> Option<u8> {
         match self.stage {
-            Stage::None => None,
-            Stage::Tags => {
-                self.write_tags();
-                self.stage = Stage::Fields;
-                Some(b' ')
-            }
-            Stage::Fields => Some(b','),
+            Stage::None => return None,
+            Stage::Fields => return Some(b','),
+            Stage::Tags => self.write_tags(),
+            Stage::Head => {}
         }
-    }
-
-    /// Writes a field under a name of which nothing has to be escaped: at most eight digits, and what follows them.
-    #[inline]
-    fn known_digits(&mut self, name: &FieldName, (digits, length): ([u8; 8], usize), after: [u8; 2]) {
-        let Some(separator) = self.separator() else { return };
-        let (rendered, start) = name.rendered();
-        let at = self.out.len();
-        // Room is asked for once, and what does not belong there is cut off in the end.
-        self.out.extend_from_slice(rendered);
-        self.out[at] = separator;
-        let digits_at = at + start;
-        if let Some(place) = self.out.get_mut(digits_at..digits_at + 8) {
-            place.copy_from_slice(&digits);
-        }
-        let after_at = digits_at + length;
-        if let Some(place) = self.out.get_mut(after_at..after_at + 2) {
-            place.copy_from_slice(&after);
-        }
-        self.out.truncate(after_at + if after[1] == 0 { 1 } else { 2 });
-    }
-
-    /// The same for what takes more: true with all in front of the value in place.
-    fn known_field(&mut self, name: &FieldName) -> bool {
-        let Some(separator) = self.separator() else { return false };
-        let (rendered, length) = name.rendered();
-        self.out.push(separator);
-        self.out.extend_from_slice(&rendered[1..length]);
-        true
+        self.stage = Stage::Fields;
+        Some(b' ')
     }
 
     #[inline]
     fn write_integer(&mut self, value: u64) {
-        // Unsigned fields (`u`) need InfluxDB 2: what does not fit is as large as can be said.
-        decimal::unsigned(&mut self.out, value.min(i64::MAX as u64));
+        decimal::unsigned(&mut self.out, value.min(LARGEST));
         self.out.push(b'i');
+    }
+
+    /// What the points of a kind begin with.
+    fn render_head(&mut self, head: &Head<'_>) -> RenderedHead {
+        // Keeps the place of the name: it can stand nowhere in a line.
+        const MARK: &str = "\n";
+        self.begin(head.measurement);
+        for (key, value) in head.words.into_iter().flatten() {
+            self.known_tag(key, value);
+        }
+        if let Some((key, _)) = head.name {
+            self.tags.insert_plain(key, MARK);
+        }
+        self.write_tags();
+        let mut bytes = self.out.split_off(self.start);
+        self.stage = Stage::None;
+        let mark = bytes.iter().position(|byte| [*byte] == MARK.as_bytes());
+        if let Some(at) = mark {
+            bytes.remove(at);
+        }
+        RenderedHead { name_at: mark.unwrap_or(0), bytes }
     }
 
     /// Merges the constant tags with the point's own, both sorted.
@@ -356,6 +361,12 @@ impl Encoder {
     }
 }
 
+/// Unsigned fields (`u`) need InfluxDB 2: what does not fit into a signed one is as large as can be said.
+const LARGEST: u64 = i64::MAX as u64;
+
+/// What a field with a number under a known name takes at most.
+const FIELD_ROOM: usize = FieldName::LONGEST_RENDERED + decimal::ROOM;
+
 impl PointWriter for Encoder {
     fn begin(&mut self, measurement: &str) {
         self.abandon();
@@ -367,15 +378,33 @@ impl PointWriter for Encoder {
         }
     }
 
+    fn begin_known(&mut self, head: &Head<'_>) {
+        let plain = head.name.map_or(Some(""), |(_, name)| Some(name).filter(|name| escape::is_plain(name)));
+        let Some(name) = plain.filter(|_| !head.measurement.is_empty()) else {
+            return head.write(&Tags::default(), self);
+        };
+        self.abandon();
+        let mut heads = std::mem::take(&mut self.heads);
+        let RenderedHead { bytes, name_at } =
+            heads.entry(head.kind).or_insert_with(|| self.render_head(head));
+        let (before, after) = bytes.split_at(*name_at);
+        self.start = self.out.len();
+        self.out.extend_from_slice(before);
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(after);
+        self.stage = Stage::Head;
+        self.heads = heads;
+    }
+
     fn tag(&mut self, key: &str, value: &str) {
-        debug_assert!(self.stage != Stage::Fields, "tag {key} after the first field");
+        debug_assert!(self.stage < Stage::Head, "tag {key} after the head");
         if self.stage == Stage::Tags && !key.is_empty() && !value.is_empty() {
             self.tags.insert(key, value);
         }
     }
 
     fn known_tag(&mut self, key: &'static str, value: &'static str) {
-        debug_assert!(self.stage != Stage::Fields, "tag {key} after the first field");
+        debug_assert!(self.stage < Stage::Head, "tag {key} after the head");
         debug_assert!([key, value].iter().all(|word| escape::is_plain(word)), "{key}={value} is not plain");
         if self.stage == Stage::Tags {
             self.tags.insert_plain(key, value);
@@ -388,20 +417,35 @@ impl PointWriter for Encoder {
         }
     }
 
-    fn known_integer(&mut self, name: &FieldName, value: u64) {
-        match decimal::up_to_eight(value) {
-            Some(digits) => self.known_digits(name, digits, [b'i', 0]),
-            None if self.known_field(name) => self.write_integer(value),
-            None => {}
+    fn known_numbers(&mut self, names: &[FieldName], values: &[Number]) {
+        let Some(separator) = self.separator() else { return };
+        let start = self.out.len();
+        // Room is made once for all of them, and what is left of it is cut off in the end.
+        self.out.resize(start + names.len() * FIELD_ROOM, 0);
+        let all = &mut self.out[start..];
+        let mut used = 0;
+        for (name, value) in names.iter().zip(values) {
+            let Some(room) = all[used..].first_chunk_mut::<FIELD_ROOM>() else { break };
+            let (rendered, length) = name.rendered();
+            room[..FieldName::COPIED].copy_from_slice(rendered);
+            let place = &mut room[length..];
+            let (whole, after) = match *value {
+                Number::Integer(value) => (value.min(LARGEST), [b'i', 0]),
+                Number::Whole(value) => (u64::from(value), *b".0"),
+                Number::Float(value) if value.is_finite() => {
+                    used += length + decimal::write_float(place, value);
+                    continue;
+                }
+                Number::Float(_) => continue,
+            };
+            used += length + decimal::write_integer(place, whole, after);
         }
-    }
-
-    fn known_float(&mut self, name: &FieldName, value: f64) {
-        match decimal::whole(value).and_then(decimal::up_to_eight) {
-            Some(digits) => self.known_digits(name, digits, *b".0"),
-            None if value.is_finite() && self.known_field(name) => decimal::float(&mut self.out, value),
-            None => {}
+        if used > 0 {
+            all[0] = separator;
+        } else if separator == b' ' {
+            self.stage = Stage::Head;
         }
+        self.out.truncate(start + used);
     }
 
     fn float(&mut self, key: &str, value: f64) {

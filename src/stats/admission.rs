@@ -144,7 +144,9 @@ impl Admission {
         let mut ranked: Vec<usize> = (0..totals.len()).filter(|number| !is_reserved(name(number))).collect();
         // The order in which places are given away: listed ones, then most requests first, then by name: the names are
         // sorted, and the sort is stable.
-        ranked.sort_by_key(|number| (!self.always.contains(name(number)), Reverse(totals[*number].requests)));
+        ranked.sort_by_cached_key(|number| {
+            (!self.always.contains(name(number)), Reverse(totals[*number].requests))
+        });
         self.expire(start_ms);
         for number in ranked.iter().filter(|number| totals[**number].successes > 0) {
             self.admit(name(number), start_ms);

@@ -1,9 +1,15 @@
 //! Parts as points: measurement, tags and fields of everything that is counted from a log.
 
-use super::{Contents, Event, Key, Part, Series, Table, WindowKind, counter, series::SIZE_EDGES};
+use super::{
+    Contents, Event, Key, Part, Series, Table, WindowKind, counter, histogram::Latency, series::SIZE_EDGES,
+};
 use crate::{
     access_log::{Class, ProbeMark},
-    point::{FieldName, PointWriter, Tags, TimestampNs},
+    point::{
+        FieldName, Head,
+        Number::{self, Float, Integer, Whole},
+        PointWriter, Tags, TimestampNs,
+    },
 };
 
 /// Upper edges of the fields `latency_le_…`, ms: cumulative counts that InfluxQL can add up over nodes and time.
@@ -28,24 +34,39 @@ const LATENCY_EDGE_FIELDS: [FieldName; 15] = [
     FieldName::new("latency_le_60000"),
 ];
 
-/// The fields of requests, which nearly every point has.
+/// Fields of requests.
 mod field {
     use crate::point::FieldName;
 
-    pub(super) const REQUESTS: FieldName = FieldName::new("requests");
-    pub(super) const OK: FieldName = FieldName::new("ok");
-    pub(super) const ERRORS_4XX: FieldName = FieldName::new("errors_4xx");
-    pub(super) const ERRORS_5XX: FieldName = FieldName::new("errors_5xx");
-    pub(super) const ABORTED: FieldName = FieldName::new("aborted");
-    pub(super) const SLOW: FieldName = FieldName::new("slow");
-    pub(super) const BYTES_IN: FieldName = FieldName::new("bytes_in");
-    pub(super) const BYTES_OUT: FieldName = FieldName::new("bytes_out");
-    pub(super) const LATENCY_COUNT: FieldName = FieldName::new("latency_count");
-    pub(super) const LATENCY_SUM: FieldName = FieldName::new("latency_sum_ms");
-    pub(super) const LATENCY_MIN: FieldName = FieldName::new("latency_min_ms");
-    pub(super) const LATENCY_MEAN: FieldName = FieldName::new("latency_mean_ms");
-    pub(super) const LATENCY_MAX: FieldName = FieldName::new("latency_max_ms");
-    pub(super) const LATENCY_QUANTILES: [FieldName; 3] = [
+    pub(super) const UPSTREAM: [FieldName; 7] = [
+        FieldName::new("requests"),
+        FieldName::new("errors_5xx"),
+        FieldName::new("slow"),
+        FieldName::new("bytes_in"),
+        FieldName::new("bytes_out"),
+        FieldName::new("latency_count"),
+        FieldName::new("latency_sum_ms"),
+    ];
+    /// The last of [`REQUESTS`].
+    pub(super) const MEASURED: [FieldName; super::MEASURED] = match REQUESTS.last_chunk() {
+        Some(last) => *last,
+        None => unreachable!(),
+    };
+    /// What is counted, and from `latency_min_ms` on what is there only with latencies.
+    pub(super) const REQUESTS: [FieldName; 16] = [
+        FieldName::new("requests"),
+        FieldName::new("ok"),
+        FieldName::new("errors_4xx"),
+        FieldName::new("errors_5xx"),
+        FieldName::new("aborted"),
+        FieldName::new("slow"),
+        FieldName::new("bytes_in"),
+        FieldName::new("bytes_out"),
+        FieldName::new("latency_count"),
+        FieldName::new("latency_sum_ms"),
+        FieldName::new("latency_min_ms"),
+        FieldName::new("latency_mean_ms"),
+        FieldName::new("latency_max_ms"),
         FieldName::new("latency_p50_ms"),
         FieldName::new("latency_p90_ms"),
         FieldName::new("latency_p99_ms"),
@@ -92,18 +113,12 @@ fn write_series(
     writer: &mut impl PointWriter,
 ) {
     let Some(table) = series.key.table() else { return };
-    let name = contents.name(series.key);
-    writer.begin(match table {
-        Table::Log => "rgw_log",
-        Table::Node => "rgw_node",
-        Table::Status => "rgw_status",
-        Table::Upstream => "rgw_upstream",
-        Table::Bucket => "rgw_bucket",
-        Table::Operation => "rgw_operation",
-        Table::Size => "rgw_size",
-    });
-    tags.write(writer);
-    write_key(series.key, table, name, writer);
+    let status = series.key.status_code().map(|status| format!("{status:03}"));
+    let head = head(series.key, table, status.as_deref().unwrap_or_else(|| contents.name(series.key)));
+    match tags.is_empty() {
+        true => writer.begin_known(&head),
+        false => head.write(tags, writer),
+    }
     match table {
         Table::Log if series.key.has_name() => writer.integer("rejected", series.counters[counter::LINES]),
         Table::Log => {
@@ -114,84 +129,89 @@ fn write_series(
         Table::Status => writer.integer("requests", series.requests()),
         Table::Size => write_sizes(series, writer),
         Table::Node => {
-            write_outcomes(series, writer);
-            write_volume(series, writer);
-            write_latency(series, writer);
-            for (edge, field) in LATENCY_EDGES_MS.iter().zip(LATENCY_EDGE_FIELDS) {
-                writer.known_integer(&field, series.latency.at_most(*edge));
-            }
+            write_requests(series, writer);
+            let at_most = LATENCY_EDGES_MS.map(|edge| Integer(series.latency.at_most(edge)));
+            writer.known_numbers(&LATENCY_EDGE_FIELDS, &at_most);
             if series.latency.count > 0 {
                 writer.text("histogram", &series.latency.to_base64());
             }
         }
-        Table::Bucket | Table::Operation => {
-            write_outcomes(series, writer);
-            write_volume(series, writer);
-            write_latency(series, writer);
-        }
-        Table::Upstream => {
-            writer.known_integer(&field::REQUESTS, series.requests());
-            writer.known_integer(&field::ERRORS_5XX, series.counters[counter::ERRORS_5XX]);
-            write_volume(series, writer);
-            write_latency(series, writer);
-        }
+        Table::Bucket | Table::Operation => write_requests(series, writer),
+        Table::Upstream => write_upstream(series, writer),
     }
     writer.end(time);
 }
 
-fn write_key(key: Key, table: Table, name: &str, writer: &mut impl PointWriter) {
-    if key.has_name() {
-        writer.tag(
-            match table {
-                Table::Upstream => "upstream",
-                Table::Log => "reason",
-                _ => "bucket",
-            },
-            name,
-        );
-    }
-    if let Some(class) = key.class() {
-        writer.known_tag("class", class.name());
-    }
-    if let Some(size) = key.size_of_body() {
-        writer.known_tag("size", size.name());
-    }
-    if let Some((protocol, operation)) = key.protocol_operation() {
-        writer.known_tag("protocol", protocol.name());
-        writer.known_tag("operation", operation.name());
-    }
-    if let Some(status) = key.status_code() {
-        writer.tag("status", &format!("{status:03}"));
+/// Measurement and tags of a series; `name` is what it is told apart by, if anything.
+fn head(key: Key, table: Table, name: &str) -> Head<'_> {
+    let (measurement, name_key) = match table {
+        Table::Log => ("rgw_log", key.has_name().then_some("reason")),
+        Table::Node => ("rgw_node", None),
+        Table::Status => ("rgw_status", Some("status")),
+        Table::Upstream => ("rgw_upstream", Some("upstream")),
+        Table::Bucket => ("rgw_bucket", Some("bucket")),
+        Table::Operation => ("rgw_operation", None),
+        Table::Size => ("rgw_size", None),
+    };
+    let (protocol, operation) = key.protocol_operation().unzip();
+    Head {
+        kind: key.kind(),
+        measurement,
+        name: name_key.map(|key| (key, name)),
+        words: [
+            key.class().map(|class| ("class", class.name())),
+            key.size_of_body().map(|size| ("size", size.name())),
+            protocol.map(|protocol| ("protocol", protocol.name())),
+            operation.map(|operation| ("operation", operation.name())),
+        ],
     }
 }
 
-fn write_outcomes(series: &Series, writer: &mut impl PointWriter) {
-    writer.known_integer(&field::REQUESTS, series.requests());
-    writer.known_integer(&field::OK, series.counters[counter::OK]);
-    writer.known_integer(&field::ERRORS_4XX, series.counters[counter::ERRORS_4XX]);
-    writer.known_integer(&field::ERRORS_5XX, series.counters[counter::ERRORS_5XX]);
-    writer.known_integer(&field::ABORTED, series.counters[counter::ABORTED]);
+fn write_requests(series: &Series, writer: &mut impl PointWriter) {
+    let [ok, errors_4xx, errors_5xx, aborted, slow, bytes_in, bytes_out, ..] = series.counters;
+    let Latency { count, sum_ms, .. } = series.latency;
+    let measured = measured(&series.latency);
+    let [min, mean, max, p50, p90, p99] = measured.unwrap_or([Whole(0); MEASURED]);
+    let values = [
+        Integer(series.requests()),
+        Integer(ok),
+        Integer(errors_4xx),
+        Integer(errors_5xx),
+        Integer(aborted),
+        Integer(slow),
+        Integer(bytes_in),
+        Integer(bytes_out),
+        Integer(count),
+        Integer(sum_ms),
+        min,
+        mean,
+        max,
+        p50,
+        p90,
+        p99,
+    ];
+    let there = if measured.is_some() { values.len() } else { values.len() - MEASURED };
+    writer.known_numbers(&field::REQUESTS[..there], &values);
 }
 
-fn write_volume(series: &Series, writer: &mut impl PointWriter) {
-    writer.known_integer(&field::SLOW, series.counters[counter::SLOW]);
-    writer.known_integer(&field::BYTES_IN, series.counters[counter::BYTES_IN]);
-    writer.known_integer(&field::BYTES_OUT, series.counters[counter::BYTES_OUT]);
-}
-
-/// Sums stay integers; what is measured is a float from the first version on.
-fn write_latency(series: &Series, writer: &mut impl PointWriter) {
-    let latency = &series.latency;
-    writer.known_integer(&field::LATENCY_COUNT, latency.count);
-    writer.known_integer(&field::LATENCY_SUM, latency.sum_ms);
-    let Some(mean) = latency.mean_ms() else { return };
-    writer.known_float(&field::LATENCY_MIN, f64::from(latency.min_ms));
-    writer.known_float(&field::LATENCY_MEAN, mean);
-    writer.known_float(&field::LATENCY_MAX, f64::from(latency.max_ms));
-    let quantiles = latency.quantiles_ms([0.5, 0.9, 0.99]).unwrap_or([mean; 3]);
-    for (name, value) in field::LATENCY_QUANTILES.iter().zip(quantiles) {
-        writer.known_float(name, value);
+fn write_upstream(series: &Series, writer: &mut impl PointWriter) {
+    let [_, _, errors_5xx, _, slow, bytes_in, bytes_out, ..] = series.counters;
+    let Latency { count, sum_ms, .. } = series.latency;
+    let counted = [series.requests(), errors_5xx, slow, bytes_in, bytes_out, count, sum_ms];
+    writer.known_numbers(&field::UPSTREAM, &counted.map(Integer));
+    if let Some(measured) = measured(&series.latency) {
+        writer.known_numbers(&field::MEASURED, &measured);
     }
+}
+
+/// How many fields say how long requests took.
+const MEASURED: usize = 6;
+
+/// Sums stay integers; what is measured is a float from the first version on. `None` if there are no latencies.
+fn measured(latency: &Latency) -> Option<[Number; MEASURED]> {
+    let mean = latency.mean_ms()?;
+    let [p50, p90, p99] = latency.quantiles_ms([0.5, 0.9, 0.99])?;
+    Some([Whole(latency.min_ms), Float(mean), Whole(latency.max_ms), Whole(p50), Whole(p90), Whole(p99)])
 }
 
 fn write_sizes(series: &Series, writer: &mut impl PointWriter) {

@@ -136,6 +136,11 @@ impl Key {
         !matches!(self.table(), Some(Table::Log | Table::Size) | None)
     }
 
+    /// What series have in common that are told apart by name only.
+    pub(super) const fn kind(self) -> u64 {
+        self.with_name(0).0
+    }
+
     /// The same with another name.
     pub const fn with_name(self, name: u32) -> Self {
         let mask = (u32::MAX as u64) << (2 * Self::SMALL_BITS);

@@ -16,30 +16,76 @@ const PAIRS: [[u8; 2]; 100] = {
 /// Numbers below this have at most eight digits.
 const EIGHT: u64 = 100_000_000;
 
-/// Appends an integer, without a branch on how many digits it has, which nobody can predict, as long as it is below
-/// [`EIGHT`].
-#[inline]
-pub(super) fn unsigned(out: &mut Vec<u8>, value: u64) {
-    if let Some((digits, length)) = up_to_eight(value) {
-        let end = out.len() + length;
-        // All eight are copied and the rest cut off again: a copy of any length is a call.
-        out.extend_from_slice(&digits);
-        out.truncate(end);
-    } else {
-        unsigned(out, value / EIGHT);
-        out.extend_from_slice(&(eight_digits(value % EIGHT) | ZEROS).to_le_bytes());
+/// The numbers below a thousand, which nearly all are that are counted in a minute: the digits, the first in the lowest
+/// byte, and in the highest how many these are.
+const SMALL: [u32; 1000] = {
+    let mut small = [0; 1000];
+    let mut n = 0;
+    while n < 1000 {
+        let [hundreds, tens, ones] =
+            [b'0' + (n / 100) as u8, b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
+        small[n] = u32::from_le_bytes(match n {
+            ..10 => [ones, 0, 0, 1],
+            10..100 => [tens, ones, 0, 2],
+            _ => [hundreds, tens, ones, 3],
+        });
+        n += 1;
     }
+    small
+};
+
+/// The most that a number and what follows it take, and what is written for no other reason than that a copy of a fixed
+/// length is no call.
+pub(super) const ROOM: usize = 32;
+
+/// Writes an integer and a byte or two that follow it (the second is 0 if it is one) to the beginning of a place with
+/// [`ROOM`]; says how many bytes they are.
+#[inline(always)]
+pub(super) fn write_integer(place: &mut [u8], value: u64, after: [u8; 2]) -> usize {
+    let after_length = if after[1] == 0 { 1 } else { 2 };
+    if let Some(small) = usize::try_from(value).ok().and_then(|value| SMALL.get(value)) {
+        let length = small >> 24;
+        let text = u64::from(small & 0xff_ffff) | u64::from(u16::from_le_bytes(after)) << (8 * length);
+        place[..8].copy_from_slice(&text.to_le_bytes());
+        return length as usize + after_length;
+    }
+    let length = write_digits(place, value);
+    place[length..length + 2].copy_from_slice(&after);
+    length + after_length
 }
 
-/// The digits of an integer below [`EIGHT`], and how many they are.
+/// Writes an integer to the beginning of a place with [`ROOM`], without a branch on how many digits it has, which nobody can
+/// predict, as long as it is below [`EIGHT`]; says how many they are.
 #[inline]
-pub(super) fn up_to_eight(value: u64) -> Option<([u8; 8], usize)> {
-    (value < EIGHT).then(|| {
-        let digits = eight_digits(value);
-        // The last digit stays if it is all there is.
-        let zeros = (digits | 1 << 56).trailing_zeros() / 8;
-        (((digits | ZEROS) >> (8 * zeros)).to_le_bytes(), 8 - zeros as usize)
-    })
+fn write_digits(place: &mut [u8], value: u64) -> usize {
+    if value >= EIGHT {
+        return write_many_digits(place, value);
+    }
+    let digits = eight_digits(value);
+    // The last digit stays if it is all there is.
+    let zeros = (digits | 1 << 56).trailing_zeros() / 8;
+    place[..8].copy_from_slice(&((digits | ZEROS) >> (8 * zeros)).to_le_bytes());
+    8 - zeros as usize
+}
+
+#[cold]
+fn write_many_digits(place: &mut [u8], value: u64) -> usize {
+    let length = write_digits(place, value / EIGHT);
+    place[length..length + 8].copy_from_slice(&(eight_digits(value % EIGHT) | ZEROS).to_le_bytes());
+    length + 8
+}
+
+/// Appends an integer.
+pub(super) fn unsigned(out: &mut Vec<u8>, value: u64) {
+    append(out, |place| write_digits(place, value));
+}
+
+/// Appends what is written to a place with [`ROOM`].
+#[inline]
+fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut [u8]) -> usize) {
+    let mut place = [0; ROOM];
+    let length = write(&mut place);
+    out.extend_from_slice(&place[..length]);
 }
 
 /// Eight digits `0`.
@@ -65,32 +111,39 @@ pub(super) fn signed(out: &mut Vec<u8>, value: i64) {
 
 /// The number as an integer. Whole milliseconds are what nginx measures: all latencies but means.
 #[inline]
-pub(super) fn whole(value: f64) -> Option<u64> {
+fn whole(value: f64) -> Option<u64> {
     let whole = value as u32;
     (f64::from(whole) == value && value.is_sign_positive()).then_some(u64::from(whole))
 }
 
-/// Appends a finite number so that reading it gives the same one, always with a fraction or an exponent: `12.0`.
-/// InfluxDB would take `12` for a float too, but a reader of the line would not.
+/// Appends a [finite number](write_float).
 pub(super) fn float(out: &mut Vec<u8>, value: f64) {
-    if let Some(whole) = whole(value) {
-        unsigned(out, whole);
-        out.extend_from_slice(b".0");
-        return;
+    append(out, |place| write_float(place, value));
+}
+
+/// Writes a finite number to the beginning of a place with [`ROOM`], so that reading it gives the same one, always with a
+/// fraction or an exponent: `12.0`. InfluxDB would take `12` for a float too, but a reader of the line would not. Says how
+/// many bytes they are.
+pub(super) fn write_float(place: &mut [u8], value: f64) -> usize {
+    match whole(value) {
+        Some(whole) => write_integer(place, whole, *b".0"),
+        None => write_fraction(place, value),
     }
+}
+
+fn write_fraction(place: &mut [u8], value: f64) -> usize {
     // Latencies are milliseconds with at most three digits after the point. Both numbers of the division are exact, and
     // it is rounded as the reader will round the decimal: if it gives the value, then so does the decimal.
     let thousandths = (value.abs() * 1000.0).round();
     if thousandths < 9e15 && thousandths / 1000.0 == value.abs() {
-        if value < 0.0 {
-            out.push(b'-');
-        }
+        place[0] = b'-';
+        let sign = usize::from(value < 0.0);
         let thousandths = thousandths as u64;
-        unsigned(out, thousandths / 1000);
-        out.push(b'.');
+        let point = sign + write_integer(&mut place[sign..], thousandths / 1000, [b'.', 0]);
         let fraction = (thousandths % 1000) as usize;
         let pair = PAIRS[fraction % 100];
         let digits = [b'0' + (fraction / 100) as u8, pair[0], pair[1]];
+        place[point..point + 3].copy_from_slice(&digits);
         let used = if digits[2] != b'0' {
             3
         } else if digits[1] != b'0' {
@@ -98,13 +151,19 @@ pub(super) fn float(out: &mut Vec<u8>, value: f64) {
         } else {
             1
         };
-        out.extend_from_slice(&digits[..used]);
+        point + used
     } else if (0.001..1e9).contains(&value) {
         // A mean. The same as below, several times as fast.
-        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+        let mut buffer = zmij::Buffer::new();
+        let text = buffer.format_finite(value).as_bytes();
+        place[..text.len()].copy_from_slice(text);
+        text.len()
     } else {
         // `{:?}` is the shortest that reads back, with an exponent where that is shorter, and never bare.
-        write!(out, "{value:?}").expect("a Vec takes every write");
+        let mut rest = &mut *place;
+        write!(rest, "{value:?}").expect("a float takes 24 bytes at most");
+        let left = rest.len();
+        place.len() - left
     }
 }
 
@@ -130,6 +189,8 @@ mod tests {
             (0.1, "0.1"),
             (1.01, "1.01"),
             (-0.25, "-0.25"),
+            (-1.2345678901234568e-300, "-1.2345678901234568e-300"),
+            (-899999999999.999, "-899999999999.999"),
             (1234567.891, "1234567.891"),
             (0.0001, "0.0001"),
             (1.0 / 3.0, "0.3333333333333333"),
@@ -147,6 +208,12 @@ mod tests {
         #[test]
         fn integers_are_what_fmt_says(value: u64, shift in 0u32..64, sign: i64) {
             let value = value >> shift;
+            for after in [&b"i"[..], b".0"] {
+                let mut place = [b'?'; ROOM];
+                let length = write_integer(&mut place, value, [after[0], *after.get(1).unwrap_or(&0)]);
+                let expected = [value.to_string().as_bytes(), after].concat();
+                prop_assert_eq!(&place[..length], expected.as_slice());
+            }
             prop_assert_eq!(text(|out| unsigned(out, value)), value.to_string());
             prop_assert_eq!(text(|out| signed(out, sign >> shift)), (sign >> shift).to_string());
         }

@@ -322,3 +322,67 @@ fn a_point_that_was_never_ended_is_not_half_written() {
     assert_eq!(encoder.take(), b"a x=1i 1\nc x=1i 2\n");
     assert_eq!((encoder.points(), encoder.lines()), (0, &b""[..]));
 }
+
+proptest! {
+    /// Whatever is named, whatever was rendered before, and whatever is constant.
+    #[test]
+    fn known_heads_are_as_if_written_step_by_step(
+        points in vec((prop::bool::ANY, name(), 0usize..4), 0..8),
+        constant in vec((prop_oneof![name(), Just("bucket".to_owned()), Just("class".to_owned())], name()), 0..4),
+    ) {
+        let [mut known, mut by_steps] = [(); 2].map(|()| Encoder::new(Dialect::INFLUXDB));
+        for encoder in [&mut known, &mut by_steps] {
+            encoder.set_tags(&Tags::new(constant.clone()));
+        }
+        for (at, (is_named, name, class)) in points.iter().enumerate() {
+            let head = Head {
+                kind: *class as u64 * 2 + u64::from(*is_named),
+                measurement: "rgw_bucket",
+                name: is_named.then_some(("bucket", name)),
+                words: [Some(("class", ["upload", "download", "list", "delete"][*class])), Some(("size", "small")), None, None],
+            };
+            known.begin_known(&head);
+            head.write(&Tags::default(), &mut by_steps);
+            for encoder in [&mut known, &mut by_steps] {
+                // Some have no field.
+                (0..at % 3).for_each(|field| encoder.integer("x", field as u64));
+                encoder.end(1);
+            }
+        }
+        prop_assert_eq!(String::from_utf8(known.take()), String::from_utf8(by_steps.take()));
+    }
+
+    #[test]
+    fn known_numbers_are_as_if_written_one_by_one(points in vec(vec(vec(number(), 0..5), 0..4), 0..4)) {
+        const NAMES: [FieldName; 3] =
+            [FieldName::new("a"), FieldName::new("twenty_bytes_of_name"), FieldName::new("latency_le_5")];
+        let [mut known, mut one_by_one] = [(); 2].map(|()| Encoder::new(Dialect::INFLUXDB));
+        for calls in &points {
+            known.begin("x");
+            one_by_one.begin("x");
+            for values in calls {
+                known.known_numbers(&NAMES, values);
+                for (name, value) in NAMES.iter().zip(values) {
+                    match *value {
+                        Number::Integer(value) => one_by_one.integer(name.as_str(), value),
+                        Number::Whole(value) => one_by_one.float(name.as_str(), f64::from(value)),
+                        Number::Float(value) => one_by_one.float(name.as_str(), value),
+                    }
+                }
+            }
+            known.end(1);
+            one_by_one.end(1);
+        }
+        prop_assert_eq!(String::from_utf8(known.take()), String::from_utf8(one_by_one.take()));
+    }
+}
+
+fn number() -> impl Strategy<Value = Number> {
+    prop_oneof![
+        (any::<u64>(), 0u32..64).prop_map(|(value, shift)| Number::Integer(value >> shift)),
+        (any::<u32>(), 0u32..32).prop_map(|(value, shift)| Number::Whole(value >> shift)),
+        any::<f64>().prop_map(Number::Float),
+        (0u32..100_000, 1u32..100).prop_map(|(sum, count)| Number::Float(f64::from(sum) / f64::from(count))),
+        Just(Number::Float(f64::NAN)),
+    ]
+}

@@ -173,7 +173,7 @@ impl BucketTally {
         let mut order: Vec<(Key, u32)> =
             rows.map(|(number, row)| (row.kind.bucket(ranks[row.bucket as usize]), number as u32)).collect();
         order.sort_unstable();
-        self.rows.sort();
+        self.rows.count_samples();
         let mut series: Vec<Series> = Vec::with_capacity(order.len() + Operation::ALL.len());
         let mut operations = Operations::default();
         for (at, (key, number)) in order.iter().copied().enumerate() {

@@ -124,7 +124,7 @@ impl Tally for NodeTally {
     fn pack(&mut self) -> Contents {
         let mut names = std::mem::take(&mut self.upstream_names);
         let mut series = Vec::new();
-        self.rows.sort();
+        self.rows.count_samples();
         for row in 0..self.rows.rows.len() {
             let (_, counters, latency) = self.rows.take(row);
             if counters.iter().all(|count| *count == 0) {

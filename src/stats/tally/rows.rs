@@ -64,6 +64,10 @@ impl Row {
         self.latency_sum_ms += u64::from(ms);
     }
 
+    fn has_latencies(&self) -> bool {
+        self.latency_min_ms <= self.latency_max_ms
+    }
+
     fn latency(&self, counts: Vec<Count>) -> Latency {
         let count = counts.iter().map(|count| u64::from(count.count)).sum();
         let min_ms = if count == 0 { 0 } else { self.latency_min_ms };
@@ -90,20 +94,13 @@ pub(super) struct Rows {
     samples: Vec<u32>,
     /// Requests since the last time they were packed: what keeps the counts of rows within 32 bits.
     recorded: u32,
-    /// `samples` by bucket, and their buckets row after row: made anew at each packing, the memory is warm.
-    by_bucket: Vec<u32>,
-    sorted: Vec<Bucket>,
-    /// Where those of each row end in `sorted`, and memory to count them in.
-    ends: Vec<u32>,
-    counted: Vec<Count>,
+    histograms: Histograms,
 }
 
 const BUCKET_BITS: u32 = 11;
+const BUCKETS: usize = 1 << BUCKET_BITS;
 const ROWS: usize = 1 << (32 - BUCKET_BITS);
-const _: () = assert!(histogram::HIGHEST_BUCKET < 1 << BUCKET_BITS);
-
-/// Up to so many samples it is quicker to compare them than to go through all buckets.
-const FEW: usize = 1 << 10;
+const _: () = assert!((histogram::HIGHEST_BUCKET as usize) < BUCKETS);
 
 impl Rows {
     /// A new row. There are numbers for two million of them: the owner packs long before.
@@ -136,81 +133,160 @@ impl Rows {
         self.samples.len() >= SAMPLES || self.recorded >= 1 << 31
     }
 
-    /// What a row counted, and the latencies. Only after [`sort`](Self::sort).
+    /// Counts the samples of each row.
+    pub(super) fn count_samples(&mut self) {
+        self.histograms.count(&self.samples, &self.rows);
+    }
+
+    /// What a row counted, and the latencies. Only after [`count_samples`](Self::count_samples).
     pub(super) fn take(&mut self, number: usize) -> (Row, Counters, Latency) {
         let row = &mut self.rows[number];
         let row = std::mem::replace(row, Row::new(row.bucket, row.kind));
-        let begin = number.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
-        let counts = count(&self.sorted[begin..self.ends[number] as usize], &mut self.counted);
-        (row, row.counters(), row.latency(counts))
+        (row, row.counters(), row.latency(self.histograms.take(number, &row)))
     }
 
     /// Forgets samples, but not which rows there are.
     pub(super) fn clear_samples(&mut self) {
         self.recorded = 0;
         self.samples.clear();
-        self.by_bucket.clear();
     }
+}
 
-    /// Puts the samples of each row beside each other, ascending.
-    ///
-    /// By counting, first by bucket and then by row: to sort the few of each row by comparing them costs a wrong guess of
-    /// the processor for nearly every one.
-    pub(super) fn sort(&mut self) {
-        let bucket = |sample: u32| sample & ((1 << BUCKET_BITS) - 1);
-        if self.samples.len() <= FEW {
-            self.samples.sort_unstable_by_key(|sample| bucket(*sample));
-            std::mem::swap(&mut self.samples, &mut self.by_bucket);
+/// How often each bucket is among the samples of each row: made anew at each packing, the memory is warm.
+#[derive(Debug, Default)]
+struct Histograms {
+    /// Where there are few rows (`is_dense`), how often each sample is there, by the sample. Else the buckets of each row that
+    /// hold something, as `(bucket + 1) << 21 | count`, ascending after a cell of 0.
+    cells: Vec<u32>,
+    is_dense: bool,
+    /// Of each of many rows, the cell of 0 and the last one that holds something.
+    ends: Vec<(u32, u32)>,
+    /// The samples by bucket.
+    by_bucket: Vec<u32>,
+}
+
+/// Of a cell of many rows: enough for all samples that there are.
+const COUNT_BITS: u32 = 32 - BUCKET_BITS;
+const _: () = assert!(SAMPLES <= 1 << (COUNT_BITS - 1) && (histogram::HIGHEST_BUCKET as usize) < BUCKETS - 1);
+
+/// Cells that there are at most where each row has one for each bucket: 4 MiB.
+const DENSE: usize = 1 << 20;
+
+/// Up to so many samples it is quicker to compare them than to go through all buckets.
+const FEW: usize = 1 << 10;
+
+impl Histograms {
+    fn count(&mut self, samples: &[u32], rows: &[Row]) {
+        // A node's rows, mostly: a quarter of the instructions that sorting takes.
+        let cells = rows.len() << BUCKET_BITS;
+        self.is_dense = cells <= DENSE.min(8 * samples.len());
+        if self.is_dense {
+            self.cells.resize(cells, 0);
+            let of_rows = rows.iter().zip(self.cells.chunks_exact_mut(BUCKETS));
+            of_rows.filter(|(row, _)| row.has_latencies()).for_each(|(_, cells)| cells.fill(0));
+            samples.iter().for_each(|sample| self.cells[*sample as usize] += 1);
         } else {
-            self.by_bucket.resize(self.samples.len(), 0);
-            let mut next = vec![0; 1 << BUCKET_BITS];
-            let (from, to) = (&self.samples, &mut self.by_bucket);
-            distribute(from, &mut next, |sample| bucket(sample) as usize, |at, sample| to[at] = sample);
+            self.sort_by_bucket(samples);
+            self.count_sorted(rows);
         }
-        self.sorted.resize(self.by_bucket.len(), 0);
+    }
+
+    /// By counting: to sort the few of each row by comparing them costs a wrong guess of the processor for nearly every one.
+    fn sort_by_bucket(&mut self, samples: &[u32]) {
+        let bucket = |sample: &u32| *sample as usize % BUCKETS;
+        if samples.len() <= FEW {
+            self.by_bucket.clear();
+            self.by_bucket.extend(samples);
+            self.by_bucket.sort_unstable_by_key(bucket);
+            return;
+        }
+        self.by_bucket.resize(samples.len(), 0);
+        let mut next = [0u32; BUCKETS];
+        samples.iter().for_each(|sample| next[bucket(sample)] += 1);
+        let mut total = 0;
+        for next in &mut next {
+            total += std::mem::replace(next, total);
+        }
+        for sample in samples {
+            let next = &mut next[bucket(sample)];
+            self.by_bucket[*next as usize] = *sample;
+            *next += 1;
+        }
+    }
+
+    fn count_sorted(&mut self, rows: &[Row]) {
         self.ends.clear();
-        self.ends.resize(self.rows.len(), 0);
-        let (from, to) = (&self.by_bucket, &mut self.sorted);
-        let row = |sample| (sample >> BUCKET_BITS) as usize;
-        distribute(from, &mut self.ends, row, |at, sample| to[at] = bucket(sample) as Bucket);
+        let mut total = 0;
+        for row in rows {
+            self.ends.push((total, total));
+            // No other requests have a latency.
+            total += row.counts[counter::OK] + 1;
+        }
+        self.cells.resize(total as usize, 0);
+        self.ends.iter().for_each(|(begin, _)| self.cells[*begin as usize] = 0);
+        for sample in &self.by_bucket {
+            let (_, end) = &mut self.ends[(sample >> BUCKET_BITS) as usize];
+            let bucket = (sample << COUNT_BITS) + (1 << COUNT_BITS);
+            let last = self.cells[*end as usize];
+            // Whether it is one more of the last bucket nobody can predict: no branch.
+            *end += u32::from(last < bucket);
+            self.cells[*end as usize] = last.max(bucket) + 1;
+        }
+    }
+
+    /// The buckets of a row that hold something.
+    fn take(&self, number: usize, row: &Row) -> Vec<Count> {
+        if !self.is_dense {
+            let (begin, end) = self.ends[number];
+            let counted = &self.cells[begin as usize + 1..=end as usize];
+            let count = |cell: &u32| Count {
+                bucket: (cell >> COUNT_BITS) as Bucket - 1,
+                count: cell % (1 << COUNT_BITS),
+            };
+            return counted.iter().map(count).collect();
+        }
+        if !row.has_latencies() {
+            return Vec::new();
+        }
+        let first = histogram::bucket_of(row.latency_min_ms);
+        let last = histogram::bucket_of(row.latency_max_ms);
+        let cells = &self.cells[number << BUCKET_BITS..][usize::from(first)..=usize::from(last)];
+        let full = (first..).zip(cells).filter(|(_, count)| **count > 0);
+        let mut counts = Vec::with_capacity(full.clone().count());
+        counts.extend(full.map(|(bucket, count)| Count { bucket, count: *count }));
+        counts
     }
 }
 
-/// Hands each sample to `put` with its place in the order of `key`, those of one key in the order they come. `next` holds a 0
-/// for each key, and afterwards where its samples end.
-#[inline]
-fn distribute(
-    samples: &[u32],
-    next: &mut [u32],
-    key: impl Fn(u32) -> usize,
-    mut put: impl FnMut(usize, u32),
-) {
-    for sample in samples {
-        next[key(*sample)] += 1;
-    }
-    let mut total = 0;
-    for next in next.iter_mut() {
-        total += std::mem::replace(next, total);
-    }
-    for sample in samples {
-        let next = &mut next[key(*sample)];
-        put(*next as usize, *sample);
-        *next += 1;
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
 
-/// How often each bucket is among the ascending samples of a row. `counted` is memory to work with.
-fn count(samples: &[Bucket], counted: &mut Vec<Count>) -> Vec<Count> {
-    counted.resize(samples.len(), Count { bucket: 0, count: 0 });
-    let (mut used, mut run, mut last) = (0, 0, Bucket::MAX);
-    for bucket in samples {
-        // Whether it is one more of the last bucket nobody can predict: no branch.
-        let is_new = *bucket != last;
-        used += usize::from(is_new);
-        run = if is_new { 1 } else { run + 1 };
-        counted[used - 1] = Count { bucket: *bucket, count: run };
-        last = *bucket;
+    proptest! {
+        /// Few rows and many, few samples and many.
+        #[test]
+        fn histograms_are_those_of_the_samples(
+            rows in 1usize..40,
+            latencies in prop::collection::vec((any::<prop::sample::Index>(), 0u32..30, 0u32..4_000_000), 0..3_000),
+        ) {
+            let mut all = Rows::default();
+            let mut expected = vec![std::collections::BTreeMap::new(); rows];
+            all.rows.resize(rows, Row::new(0, Kind::NONE));
+            for (row, shift, ms) in latencies {
+                let (row, ms) = (row.index(rows), ms >> shift.min(21));
+                all.rows[row].counts[counter::OK] += 1;
+                all.rows[row].record_latency(ms);
+                all.samples.push((row as u32) << BUCKET_BITS | u32::from(histogram::bucket_of(ms)));
+                *expected[row].entry(histogram::bucket_of(ms)).or_insert(0u32) += 1;
+            }
+            for _ in 0..2 {
+                all.count_samples();
+                for (number, expected) in expected.iter().enumerate() {
+                    let counts = all.histograms.take(number, &all.rows[number]);
+                    prop_assert!(counts.iter().map(|count| (&count.bucket, &count.count)).eq(expected));
+                }
+            }
+        }
     }
-    // Exactly as long as it has to be: it is kept.
-    counted[..used].into()
 }
