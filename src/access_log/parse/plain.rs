@@ -169,7 +169,8 @@ impl PlainPlan {
         clock: &mut Clock,
         each: &mut dyn FnMut(&'a [u8], &Record<'a>),
     ) -> Lines<'a, 'm> {
-        // All of it for what the processor can do: the steps become part of the loop, and both are compiled for that.
+        // The steps become part of the loop, and both are compiled for what the processor can do: with a call a line, for what
+        // every processor can, reading took a fifth more instructions.
         let level = self.level;
         match self.known {
             Some(Known::Main) => dispatch!(level, simd => read_lines(simd, &known::Main, lines, clock, each)),
@@ -181,6 +182,7 @@ impl PlainPlan {
     }
 }
 
+/// The same by the steps of one format.
 #[inline(always)]
 fn read_lines<'a, 'm, S: Simd>(
     simd: S,
