@@ -3,7 +3,7 @@
 //!
 //! On that way, what a request is goes from hand to hand, and moving it costs more than finding it out.
 
-use super::{Classified, Classifier, Method, class, is_nginxs_own, query::Query, s3};
+use super::{Classified, Classifier, Method, Site, class, is_nginxs_own, query::Query, s3};
 use crate::access_log::{Class, Operation, PlainTarget, ProbeMark, Protocol, Record};
 
 impl Classifier {
@@ -47,11 +47,11 @@ impl Classifier {
         (operation, class)
     }
 
-    /// Whether the host, the status, the client or the settings may have a say in what a request is.
+    /// Whether the host, the status, the client or the settings have a say in what a request is, or may have.
     #[inline(always)]
     fn needs_more_than_a_path(&self, record: &Record<'_>) -> bool {
         !self.goes_by_path
-            || (record.host.is_some() && !self.hosts.is_empty())
+            || (!self.hosts.is_empty() && record.host.is_some_and(|host| self.hosts.site(host) != Site::Path))
             || (record.status >= 400 && (record.status == 400 || is_nginxs_own(record.status)))
             || (self.probe.is_asked_for() && record.user_agent.is_some_and(ProbeMark::is_likely))
     }

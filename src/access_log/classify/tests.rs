@@ -615,6 +615,18 @@ fn what_nearly_all_requests_are_is_plain() {
         assert!(!is_plain(uri, None, 200), "{uri}");
     }
     assert!(!is_plain("/bucket/key", None, 400), "nginx may have refused it");
+
+    let classifier = Classifier::new(settings());
+    let is_plain_at = |host: &str| {
+        let (method, uri, host) = (&b"GET"[..], &b"/bucket/key"[..], Some(host.as_bytes()));
+        let record = Record { method, uri, plain: PlainTarget::of(method, uri), host, ..Record::default() };
+        let plainly = classifier.classify_plainly(&record);
+        let asked = Asked { method, uri, host, ..Asked::default() };
+        assert!(plainly.is_none_or(|what| what == classifier.classify(&asked, &mut Vec::new())), "{host:?}");
+        plainly.is_some()
+    };
+    assert!(is_plain_at("s3.test.local") && is_plain_at("S3.test.local:8080") && is_plain_at("192.0.2.1"));
+    assert!(!is_plain_at("b.s3.test.local") && !is_plain_at("web.test.local") && !is_plain_at("other.local"));
 }
 
 proptest! {

@@ -53,8 +53,7 @@ impl Clock {
 
     /// The same where it does not matter why it is none.
     #[inline(always)]
-    pub(super) fn known_time_local(&mut self, input: &[u8]) -> Option<TimestampMs> {
-        let text = input.first_chunk()?;
+    pub(super) fn known_time_local(&mut self, text: &[u8; TIME_LOCAL]) -> Option<TimestampMs> {
         if self.time_local.text == *text {
             return Some(self.time_local.time);
         }

@@ -78,15 +78,17 @@ fn note<'a, S: Simd>(simd: S, free: &'a mut [u32], base: u32, stride: &[u8; STRI
             *slot = base + u32::from(place);
         }
     } else {
-        // A few more than there are cost less than a loop that ends at another place each time.
-        for slots in slots.as_chunks_mut::<AT_ONCE>().0 {
+        let mut put = |slots: &mut [u32; AT_ONCE]| {
             for slot in slots {
                 *slot = base + bits.trailing_zeros();
                 bits &= bits.wrapping_sub(1);
             }
-            if bits == 0 {
-                break;
-            }
+        };
+        // A few more than there are cost less than a loop that ends at another place each time.
+        let (slots, _) = slots.as_chunks_mut::<AT_ONCE>();
+        put(&mut slots[0]);
+        if count > AT_ONCE {
+            slots[1..count.div_ceil(AT_ONCE)].iter_mut().for_each(put);
         }
     }
     &mut free[count..]

@@ -169,7 +169,8 @@ impl PlainPlan {
         clock: &mut Clock,
         each: &mut dyn FnMut(&'a [u8], &Record<'a>),
     ) -> Lines<'a, 'm> {
-        // All of it for what the processor can do: the steps become part of the loop, and both are compiled for that.
+        // The steps become part of the loop, and both are compiled for what the processor can do: with a call a line, for what
+        // every processor can, reading took a fifth more instructions.
         let level = self.level;
         match self.known {
             Some(Known::Main) => dispatch!(level, simd => read_lines(simd, &known::Main, lines, clock, each)),
@@ -181,6 +182,7 @@ impl PlainPlan {
     }
 }
 
+/// The same by the steps of one format.
 #[inline(always)]
 fn read_lines<'a, 'm, S: Simd>(
     simd: S,
@@ -271,9 +273,8 @@ impl<'a, S: Simd> Reading<'_, 'a, S> {
                 mark
             }
             Way::TimeLocal => {
-                let end = at + TIME_LOCAL as u32;
-                self.record.time_ms = self.clock.known_time_local(self.text(at, end)?)?;
-                end
+                self.record.time_ms = self.clock.known_time_local(chunk(block, at)?)?;
+                at + TIME_LOCAL as u32
             }
             Way::Msec => {
                 let (rest, time_ms) = self.clock.msec(self.from(at)?).ok()?;
@@ -302,10 +303,13 @@ impl<'a, S: Simd> Reading<'_, 'a, S> {
             }
             Way::RequestTime => {
                 let bytes = eight(block, at)?;
-                let (length, time_ms) =
-                    value::below_ten_seconds(bytes).or_else(|| value::any_seconds(self.from(at)?))?;
+                if let Some(time_ms) = value::below_ten_seconds(bytes) {
+                    self.record.request_time_ms = Some(time_ms);
+                    return self.pass_from(after, bytes, at, value::SECONDS);
+                }
+                let (length, time_ms) = value::any_seconds(self.from(at)?)?;
                 self.record.request_time_ms = Some(time_ms);
-                return self.pass_from(after, bytes, at, length);
+                at + length
             }
             Way::Other(field, end) => self.other(field, end, at, mark)?,
         };
@@ -353,7 +357,6 @@ impl<'a, S: Simd> Reading<'_, 'a, S> {
     #[inline(always)]
     fn simple(&mut self, field: Field, end: End, at: u32, mark: u32) -> Option<()> {
         let is_all = |length: u32| (at + length == mark).then_some(());
-        let time = |bytes: u64| value::below_ten_seconds(bytes).map(|(_, time_ms)| time_ms);
         let bytes = eight(self.block, at)?;
         match (field, end) {
             (Field::UpstreamAddr, End::BeforeMark(0)) if mark < self.first_blank(at)? => {
@@ -364,12 +367,12 @@ impl<'a, S: Simd> Reading<'_, 'a, S> {
                 self.record.upstream_status = Some(value::three(bytes)?);
             }
             (Field::UpstreamHeaderTime, End::Own) => {
-                is_all(5)?;
-                self.record.upstream_header_time_ms = Some(time(bytes)?);
+                is_all(value::SECONDS)?;
+                self.record.upstream_header_time_ms = Some(value::below_ten_seconds(bytes)?);
             }
             (Field::UpstreamResponseTime, End::Own) => {
-                is_all(5)?;
-                self.record.upstream_response_time_ms = Some(time(bytes)?);
+                is_all(value::SECONDS)?;
+                self.record.upstream_response_time_ms = Some(value::below_ten_seconds(bytes)?);
             }
             (Field::ContentLength, End::BeforeMark(0)) => {
                 let (length, number) = value::up_to_seven_digits(bytes)?;
@@ -417,12 +420,16 @@ impl<'a, S: Simd> Reading<'_, 'a, S> {
     }
 }
 
-/// Eight bytes as a number, the first in its lowest byte. Near the end of the block there are none left: a line in many
-/// thousands.
+/// Eight bytes as a number, the first in its lowest byte.
 #[inline(always)]
 pub(super) fn eight(block: &[u8], at: u32) -> Option<u64> {
-    let bytes = block.get(at as usize..at as usize + 8)?;
-    Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    chunk(block, at).map(|bytes| u64::from_le_bytes(*bytes))
+}
+
+/// So many bytes. Near the end of the block there are none left: a line in many thousands.
+#[inline(always)]
+pub(super) fn chunk<const N: usize>(block: &[u8], at: u32) -> Option<&[u8; N]> {
+    block.get(at as usize..at as usize + N)?.first_chunk()
 }
 
 #[cfg(test)]

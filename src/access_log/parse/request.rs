@@ -2,7 +2,8 @@
 
 use fearless_simd::{Simd, prelude::*, u8x32};
 
-use super::{plain::eight, present};
+use super::plain::{chunk, eight};
+use super::present;
 use crate::access_log::{Method, PlainTarget, Record, scan};
 
 /// Takes a request line apart into the record's method and target: `METHOD target` or `METHOD target HTTP/x.y`, as far as
@@ -55,7 +56,7 @@ fn split_plainly<'a, S: Simd>(
     }
     let target = text(start, blank)?;
     let path = plain_path(simd, target, block.get(start as usize..)?)?;
-    let segment = plain_segment(simd, path, block.get(start as usize..)?.first_chunk()?)?;
+    let segment = plain_segment(simd, path, chunk(block, start)?)?;
     record.request = text(at, end)?;
     record.method = text(at, at + length)?;
     record.uri = target;
@@ -85,7 +86,7 @@ fn plain_segment<S: Simd>(simd: S, path: &[u8], near: &[u8; scan::CHUNK]) -> Opt
     let near = u8x32::simd_from(simd, *near);
     let is = |byte: u8| near.simd_eq(byte).to_bitmask();
     let slashes = is(b'/');
-    let ends = (slashes & !1) | 1_u64.checked_shl(path.len() as u32).unwrap_or(0);
+    let ends = (slashes & !1) | 1 << path.len().min(63);
     let end = ends.trailing_zeros() as usize;
     if slashes & 1 == 0 || end < 2 {
         return None;

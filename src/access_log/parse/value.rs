@@ -63,16 +63,19 @@ pub(super) fn all_digits(input: &[u8]) -> Option<(u32, u64)> {
     many_digits(input).ok().map(|(rest, value)| ((input.len() - rest.len()) as u32, value))
 }
 
-/// `1.234` at the start of eight bytes, as milliseconds, and its length.
+/// Length of `1.234`.
+pub(super) const SECONDS: u32 = 5;
+
+/// `1.234` at the start of eight bytes, as milliseconds.
 #[inline(always)]
-pub(super) fn below_ten_seconds(chunk: u64) -> Option<(u32, u32)> {
+pub(super) fn below_ten_seconds(chunk: u64) -> Option<u32> {
     const SHAPE: u64 = 0x30_30_30_2e_30;
     const BYTES: u64 = 0xff_ff_ff_ff_ff;
     let word = (chunk ^ SHAPE) & BYTES;
     // The dot has to be one: it has no high bit only if it is 0 now.
     let others = (word.wrapping_add(0x76_76_76_7f_76) | word) & 0x80_80_80_80_80;
     let digit = |at: u32| (word >> (8 * at)) as u32 & 0xff;
-    (others == 0).then(|| (5, digit(0) * 1000 + digit(2) * 100 + digit(3) * 10 + digit(4)))
+    (others == 0).then(|| digit(0) * 1000 + digit(2) * 100 + digit(3) * 10 + digit(4))
 }
 
 /// The same of any length.
