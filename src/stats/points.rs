@@ -130,8 +130,8 @@ fn write_series(
         Table::Size => write_sizes(series, writer),
         Table::Node => {
             write_requests(series, writer);
-            let at_most = LATENCY_EDGES_MS.map(|edge| Integer(series.latency.at_most(edge)));
-            writer.known_numbers(&LATENCY_EDGE_FIELDS, &at_most);
+            let at_most = series.latency.at_most(LATENCY_EDGES_MS);
+            writer.known_numbers(&LATENCY_EDGE_FIELDS, &at_most.map(Integer));
             if series.latency.count > 0 {
                 writer.text("histogram", &series.latency.to_base64());
             }

@@ -155,7 +155,8 @@ impl BucketTally {
         let rows = self.rows.rows.iter().enumerate();
         let mut order: Vec<(Key, u32)> =
             rows.map(|(number, row)| (row.kind.bucket(ranks[row.bucket as usize]), number as u32)).collect();
-        order.sort_unstable();
+        // By key alone, without a branch: rows of one key are added up, in whatever order they come.
+        order.sort_unstable_by_key(|(key, _)| *key);
         self.rows.count_samples();
         let mut series: Vec<Series> = Vec::with_capacity(order.len() + Operation::ALL.len());
         let mut operations = Operations::default();
