@@ -122,10 +122,18 @@ impl Latency {
         (self.count > 0).then(|| self.sum_ms as f64 / self.count as f64)
     }
 
-    /// How many took at most `ms` (to the end of its bucket: for an edge above 255 ms up to 1 % more).
-    pub fn at_most(&self, ms: u32) -> u64 {
-        let last = bucket_of(ms);
-        self.counts.iter().take_while(|c| c.bucket <= last).map(|c| u64::from(c.count)).sum()
+    /// How many took at most so long, for several times, ascending (to the end of the bucket: for an edge above 255 ms up to
+    /// 1 % more).
+    pub fn at_most<const N: usize>(&self, edges_ms: [u32; N]) -> [u64; N] {
+        let mut counts = self.counts.iter().peekable();
+        let mut sum = 0;
+        edges_ms.map(|ms| {
+            let last = bucket_of(ms);
+            while let Some(Count { count, .. }) = counts.next_if(|count| count.bucket <= last) {
+                sum += u64::from(*count);
+            }
+            sum
+        })
     }
 
     /// The histogram as HdrHistogram V2 (not deflated: that costs a hundred times more), base64. To make a dense one and
@@ -297,6 +305,14 @@ mod tests {
             }
             prop_assert_eq!(latency.max_ms, *values.last().unwrap());
             prop_assert_eq!(latency.min_ms, values[0]);
+        }
+
+        #[test]
+        fn edges_are_cumulative(values in prop::collection::vec(0u32..4_000_000, 0..300)) {
+            const EDGES: [u32; 5] = [0, 5, 255, 1_000, HIGHEST_MS];
+            let expected =
+                EDGES.map(|edge| values.iter().filter(|ms| bucket_of(**ms) <= bucket_of(edge)).count() as u64);
+            prop_assert_eq!(latency(&values).at_most(EDGES), expected);
         }
 
         #[test]

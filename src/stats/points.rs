@@ -1,8 +1,6 @@
 //! Parts as points: measurement, tags and fields of everything that is counted from a log.
 
-use super::{
-    Contents, Event, Key, Part, Series, Table, WindowKind, counter, histogram::Latency, series::SIZE_EDGES,
-};
+use super::{Event, Key, Part, Series, Table, WindowKind, counter, histogram::Latency, series::SIZE_EDGES};
 use crate::{
     access_log::{Class, ProbeMark},
     point::{
@@ -92,8 +90,14 @@ const NS_PER_MS: i64 = 1_000_000;
 /// events, empty for all; `None` leaves events out.
 pub fn write_points(part: &Part, tags: &Tags, events: Option<&[String]>, writer: &mut impl PointWriter) {
     let time = part.id.time_ms().saturating_mul(NS_PER_MS);
+    // Series of one name are neighbours.
+    let mut named = (None, "");
     for series in part.contents.series() {
-        write_series(&part.contents, series, tags, time, writer);
+        let number = series.key.has_name().then(|| series.key.name());
+        if number != named.0 {
+            named = (number, part.contents.name(series.key));
+        }
+        write_series(series, named.1, tags, time, writer);
     }
     if let Some(fields) = events {
         for event in part.contents.events() {
@@ -105,16 +109,10 @@ pub fn write_points(part: &Part, tags: &Tags, events: Option<&[String]>, writer:
     }
 }
 
-fn write_series(
-    contents: &Contents,
-    series: &Series,
-    tags: &Tags,
-    time: TimestampNs,
-    writer: &mut impl PointWriter,
-) {
+fn write_series(series: &Series, name: &str, tags: &Tags, time: TimestampNs, writer: &mut impl PointWriter) {
     let Some(table) = series.key.table() else { return };
     let status = series.key.status_code().map(|status| format!("{status:03}"));
-    let head = head(series.key, table, status.as_deref().unwrap_or_else(|| contents.name(series.key)));
+    let head = head(series.key, table, status.as_deref().unwrap_or(name));
     match tags.is_empty() {
         true => writer.begin_known(&head),
         false => head.write(tags, writer),
@@ -130,8 +128,8 @@ fn write_series(
         Table::Size => write_sizes(series, writer),
         Table::Node => {
             write_requests(series, writer);
-            let at_most = LATENCY_EDGES_MS.map(|edge| Integer(series.latency.at_most(edge)));
-            writer.known_numbers(&LATENCY_EDGE_FIELDS, &at_most);
+            let at_most = series.latency.at_most(LATENCY_EDGES_MS);
+            writer.known_numbers(&LATENCY_EDGE_FIELDS, &at_most.map(Integer));
             if series.latency.count > 0 {
                 writer.text("histogram", &series.latency.to_base64());
             }

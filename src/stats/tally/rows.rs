@@ -201,17 +201,15 @@ impl Histograms {
             return;
         }
         self.by_bucket.resize(samples.len(), 0);
-        let mut next = [0u32; BUCKETS];
-        samples.iter().for_each(|sample| next[bucket(sample)] += 1);
-        let mut total = 0;
-        for next in &mut next {
-            total += std::mem::replace(next, total);
-        }
-        for sample in samples {
-            let next = &mut next[bucket(sample)];
-            self.by_bucket[*next as usize] = *sample;
-            *next += 1;
-        }
+        let mut next = [0; BUCKETS];
+        distribute(
+            samples.iter().copied(),
+            &mut next,
+            |sample| bucket(&sample),
+            |at, sample| {
+                self.by_bucket[at] = sample;
+            },
+        );
     }
 
     fn count_sorted(&mut self, rows: &[Row]) {
@@ -255,6 +253,27 @@ impl Histograms {
         let mut counts = Vec::with_capacity(full.clone().count());
         counts.extend(full.map(|(bucket, count)| Count { bucket, count: *count }));
         counts
+    }
+}
+
+/// Hands each item to `put` with its place in the order of `key`, those of one key in the order they come. `next` holds a 0
+/// for each key.
+#[inline]
+pub(super) fn distribute<T: Copy>(
+    items: impl Iterator<Item = T> + Clone,
+    next: &mut [u32],
+    key: impl Fn(T) -> usize,
+    mut put: impl FnMut(usize, T),
+) {
+    items.clone().for_each(|item| next[key(item)] += 1);
+    let mut total = 0;
+    for next in next.iter_mut() {
+        total += std::mem::replace(next, total);
+    }
+    for item in items {
+        let next = &mut next[key(item)];
+        put(*next as usize, item);
+        *next += 1;
     }
 }
 
