@@ -74,7 +74,7 @@ impl Contents {
     }
 }
 
-pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
+fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -130,7 +130,7 @@ fn put_event(out: &mut Vec<u8>, event: &Event) {
     }
 }
 
-pub(super) fn zigzag(value: i64) -> u64 {
+fn zigzag(value: i64) -> u64 {
     (value << 1 ^ value >> 63) as u64
 }
 
