@@ -2,7 +2,7 @@
 
 use super::{Booking, Kind};
 use crate::stats::{
-    Counters,
+    Counters, Outcome,
     histogram::{self, Bucket, Count, Latency},
     series::counter,
 };
@@ -123,6 +123,10 @@ impl Rows {
         self.recorded += 1;
         let cell = &mut self.rows[row as usize];
         cell.record(booking);
+        debug_assert!(
+            booking.latency_ms.is_none() || booking.outcome == Outcome::Ok,
+            "samples are of ok requests"
+        );
         if let Some(ms) = booking.latency_ms {
             cell.record_latency(ms);
             self.samples.push(row << BUCKET_BITS | u32::from(histogram::bucket_of(ms)));
