@@ -5,6 +5,7 @@ use std::{
     collections::{VecDeque, vec_deque::Drain},
     fs::{self, File},
     io::{self, Read},
+    ops::Range,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -57,6 +58,20 @@ pub struct Files {
     /// What `bytes_read` will be when the open file is done, however much of it could be decoded.
     bytes_after: u64,
     incidents: Incidents,
+}
+
+/// What [`Files::take`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Whole lines, and where in the memory they are.
+    Lines(Range<usize>),
+    /// As [`Next::Skipped`].
+    Skipped {
+        /// Why.
+        reason: &'static str,
+    },
+    /// There is no more.
+    End,
 }
 
 /// One file that was found worth reading.
@@ -148,6 +163,36 @@ impl Files {
         self.incidents.drain()
     }
 
+    /// What there is next, as [`next`](Source::next) has it, but read into the caller's memory, as much as there is room for:
+    /// for threads that read in turn. What one processor has written another one gets slowly, so no memory goes from hand to
+    /// hand, but for the end of a line that is not whole.
+    pub fn take(&mut self, memory: &mut Vec<u8>) -> Result<Taken, SourceError> {
+        self.buffer.exchange(memory);
+        let taken = self.find(Self::fill_up);
+        self.buffer.exchange(memory);
+        taken
+    }
+
+    /// What there is next, in the buffer. `fill` reads more of the open file, and says whether there was more.
+    fn find(&mut self, fill: impl Fn(&mut Self) -> Result<bool, SourceError>) -> Result<Taken, SourceError> {
+        loop {
+            match self.buffer.piece(self.options.max_line) {
+                Piece::Lines(range) => return Ok(Taken::Lines(range)),
+                Piece::TooLong => return Ok(Taken::Skipped { reason: "too_long" }),
+                Piece::Nothing => {}
+            }
+            if fill(self)? {
+                continue;
+            }
+            if self.buffer.discard_rest() {
+                return Ok(Taken::Skipped { reason: "unterminated" });
+            }
+            if !self.advance()? {
+                return Ok(Taken::End);
+            }
+        }
+    }
+
     /// Begins the next file. `false` if there is none.
     fn advance(&mut self) -> Result<bool, SourceError> {
         let Some(part) = self.files.pop_front() else { return Ok(false) };
@@ -163,6 +208,13 @@ impl Files {
             decoded.map_err(|error| SourceError { path: part.path.display().to_string(), error })?;
         self.open = Some((part.path, decoded));
         Ok(true)
+    }
+
+    /// Reads blocks of the open file as long as there is room: a decoder gives little at a time. `false` at its end.
+    fn fill_up(&mut self) -> Result<bool, SourceError> {
+        let any = self.fill()?;
+        while any && self.buffer.has_room() && self.fill()? {}
+        Ok(any)
     }
 
     /// Reads a block of the open file. `false` at its end.
@@ -194,24 +246,11 @@ impl Files {
 
 impl Source for Files {
     fn next(&mut self) -> Result<Next<'_>, SourceError> {
-        loop {
-            match self.buffer.piece(self.options.max_line) {
-                Piece::Lines(range) => {
-                    return Ok(Next::Lines(Lines { bytes: self.buffer.bytes(range), now_ms: None }));
-                }
-                Piece::TooLong => return Ok(Next::Skipped { reason: "too_long" }),
-                Piece::Nothing => {}
-            }
-            if self.fill()? {
-                continue;
-            }
-            if self.buffer.discard_rest() {
-                return Ok(Next::Skipped { reason: "unterminated" });
-            }
-            if !self.advance()? {
-                return Ok(Next::End);
-            }
-        }
+        Ok(match self.find(Self::fill)? {
+            Taken::Lines(range) => Next::Lines(Lines { bytes: self.buffer.bytes(range), now_ms: None }),
+            Taken::Skipped { reason } => Next::Skipped { reason },
+            Taken::End => Next::End,
+        })
     }
 
     /// Nothing: a replay begins at the beginning, and shares no position with the daemon.

@@ -81,6 +81,22 @@ impl LineBuffer {
         &mut self.bytes[self.end..]
     }
 
+    /// Whether there is room for more, without old bytes being moved for it.
+    pub(crate) fn has_room(&self) -> bool {
+        self.bytes.len() - self.end >= ROOM
+    }
+
+    /// Goes on in other memory, whatever is in it, and gives its own back as it is: a range of lines that was handed out last
+    /// is there.
+    pub(crate) fn exchange(&mut self, memory: &mut Vec<u8>) {
+        let from = self.start.saturating_sub(ANCHOR);
+        let kept = &self.bytes[from..self.end];
+        memory.resize(memory.len().max(kept.len() + BLOCK), 0);
+        memory[..kept.len()].copy_from_slice(kept);
+        std::mem::swap(&mut self.bytes, memory);
+        self.moved_by(from);
+    }
+
     /// The first `n` bytes of [`room`](Self::room) are content now.
     pub(crate) fn filled(&mut self, n: usize) {
         if let Some(at) = memrchr(b'\n', &self.bytes[self.end..self.end + n]) {
@@ -178,9 +194,13 @@ impl LineBuffer {
     fn roll(&mut self) {
         let from = self.start.saturating_sub(ANCHOR);
         self.bytes.copy_within(from..self.end, 0);
-        self.start -= from;
-        self.lines_end -= from;
-        self.end -= from;
+        self.moved_by(from);
+    }
+
+    fn moved_by(&mut self, bytes: usize) {
+        self.start -= bytes;
+        self.lines_end -= bytes;
+        self.end -= bytes;
     }
 }
 
@@ -192,8 +212,12 @@ mod tests {
     /// Feeds `content` in pieces of these sizes; gives lines (without newline), the number of over-long ones, and the rest.
     fn feed(content: &[u8], sizes: &[usize], max_line: usize) -> (Vec<Vec<u8>>, usize, u64) {
         let (mut buffer, mut lines, mut too_long) = (LineBuffer::default(), Vec::new(), 0);
+        let mut other = vec![b'\n'; 50];
         let (mut at, mut sizes) = (0, sizes.iter().cycle());
         while at < content.len() {
+            if at % 3 == 0 {
+                buffer.exchange(&mut other);
+            }
             let room = buffer.room();
             let n = (*sizes.next().unwrap()).clamp(1, room.len()).min(content.len() - at);
             room[..n].copy_from_slice(&content[at..at + n]);

@@ -35,7 +35,7 @@ mod tests;
 use std::collections::vec_deque::Drain;
 
 pub use clock::{Clock, SystemClock};
-pub use files::{Files, FilesOptions};
+pub use files::{Files, FilesOptions, Taken};
 pub use follower::{FollowOptions, Follower, Start};
 pub use identity::{FileId, Fingerprint};
 pub use incident::Incident;

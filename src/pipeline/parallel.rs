@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     sync::{
         Mutex, PoisonError,
         mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel},
@@ -14,7 +15,7 @@ use std::{
 
 use super::{Counter, InputReader, PipelineError, RequestReader, Sink, digest::Digest};
 use crate::{
-    follow::{Next, Source, SourceError},
+    follow::{Files, SourceError, Taken},
     stats::{EventSettings, Part, SlowSettings, Windows},
 };
 
@@ -22,10 +23,11 @@ use crate::{
 /// stays in that processor's cache. (Less in unit tests, so that a small file is many of them.)
 const STRETCH: usize = if cfg!(test) { 4 << 10 } else { 256 << 10 };
 
-/// Stretches that each worker may be ahead with.
-const AHEAD: usize = 4;
+/// Stretches that all threads may be ahead with: the workers go on while a window of many series is closed and written, which
+/// takes as long as to read dozens of them. More, and what they found is in no near cache when it is counted.
+const AHEAD: usize = 16;
 
-/// A [`Sink`] that can take parts while somebody else has the source.
+/// A [`Sink`] that can take parts while others have the source.
 pub trait PartSink<S>: Sink<S> {
     /// Takes the parts that closed.
     ///
@@ -34,13 +36,12 @@ pub trait PartSink<S>: Sink<S> {
     fn take(&mut self, parts: Vec<Part>, windows: &Windows) -> Result<(), Self::Error>;
 }
 
-/// Reads to the end of the source with this many threads, this one included. Only for the past: a source that is followed has
-/// nothing to work ahead on. `reader` makes one more reader of the counter's format.
+/// Reads to the end of the files with this many threads, this one included. `reader` makes one more reader of the counter's format.
 ///
 /// # Errors
 /// As [`run`](super::run).
-pub fn run_parallel<S: Source + Send, K: PartSink<S>>(
-    source: &mut S,
+pub fn run_parallel<K: PartSink<Files>>(
+    files: &mut Files,
     counter: &mut Counter,
     sink: &mut K,
     events: &EventSettings,
@@ -53,17 +54,19 @@ pub fn run_parallel<S: Source + Send, K: PartSink<S>>(
         InputReader::Gateway(_) => None,
     });
     let slow = counter.slow;
-    let mut readers = readers.map(|reader| Reader { worker: None, reader, slow, events, block: Vec::new() });
+    let mut readers =
+        readers.map(|reader| Reader { worker: None, reader, slow, events, memory: vec![0; STRETCH] });
     let Some(own) = readers.next().filter(|_| threads > 1) else {
-        return super::run(source, counter, sink);
+        return super::run(files, counter, sink);
     };
     let others: Vec<Reader<'_>> = readers.collect();
-    let shared = Mutex::new(Shared { source, next: 0, is_over: false });
+    let shared = Mutex::new(Shared { files, next: 0, is_over: false });
     thread::scope(|scope| {
         let (done, results) = channel();
+        let ahead = (AHEAD / others.len().max(1)).max(2);
         let back = others.into_iter().enumerate().map(|(number, reader)| {
-            let (back, empty) = sync_channel(AHEAD);
-            for _ in 0..AHEAD {
+            let (back, empty) = sync_channel(ahead);
+            for _ in 0..ahead {
                 // There is room for as many.
                 drop(back.send(Digest::default()));
             }
@@ -77,8 +80,8 @@ pub fn run_parallel<S: Source + Send, K: PartSink<S>>(
         InOrder { counter, sink, back, next: 0, early: BTreeMap::new(), spare: Vec::new() }
             .count(&shared, &results, own)
     })?;
-    let Shared { source, .. } = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if counter.turn(source, sink)?.is_break() {
+    let Shared { files, .. } = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if counter.turn(files, sink)?.is_break() {
         return Ok(());
     }
     counter.end(sink)
@@ -98,16 +101,13 @@ struct InOrder<'a, K> {
     spare: Vec<Digest>,
 }
 
-impl<K> InOrder<'_, K> {
-    fn count<S: Source>(
+impl<K: PartSink<Files>> InOrder<'_, K> {
+    fn count(
         mut self,
-        shared: &Mutex<Shared<'_, S>>,
+        shared: &Mutex<Shared<'_>>,
         results: &Receiver<Found>,
         mut reader: Reader<'_>,
-    ) -> Result<(), PipelineError<K::Error>>
-    where
-        K: PartSink<S>,
-    {
+    ) -> Result<(), PipelineError<K::Error>> {
         loop {
             // Whoever has nothing to count reads, too; but not without end while it waits for one of the others.
             let found = match results.try_recv() {
@@ -129,10 +129,7 @@ impl<K> InOrder<'_, K> {
         }
     }
 
-    fn take_up<S>(&mut self, found: Found) -> Result<(), PipelineError<K::Error>>
-    where
-        K: PartSink<S>,
-    {
+    fn take_up(&mut self, found: Found) -> Result<(), PipelineError<K::Error>> {
         let Found { worker, mut digest, after, .. } = found;
         digest.count(self.counter);
         match after {
@@ -154,39 +151,34 @@ impl<K> InOrder<'_, K> {
     }
 }
 
-/// What all workers read from, in turn.
-struct Shared<'a, S> {
-    source: &'a mut S,
+/// What all threads read from, in turn.
+struct Shared<'a> {
+    files: &'a mut Files,
     /// Number of the next stretch.
     next: u64,
     is_over: bool,
 }
 
-impl<S: Source> Shared<'_, S> {
-    /// Reads a stretch, and gives its number, and what comes after it; `None` at the end.
-    fn fill(&mut self, block: &mut Vec<u8>) -> Option<(u64, After)> {
-        let mut after = After::More;
-        while !self.is_over && block.len() < STRETCH {
-            match self.source.next() {
-                Ok(Next::Lines(lines)) => block.extend_from_slice(lines.bytes),
-                Ok(Next::Skipped { reason }) => {
-                    after = After::Skipped(reason);
-                    break;
-                }
-                Ok(Next::Idle { .. }) => {}
-                Ok(Next::End) => self.is_over = true,
-                Err(error) => {
-                    self.is_over = true;
-                    after = After::Failed(error);
-                    break;
-                }
-            }
-        }
-        if block.is_empty() && matches!(after, After::More) {
+impl Shared<'_> {
+    /// Reads a stretch: gives its number, where in the memory its lines are, and what comes after them; `None` at the end.
+    fn read(&mut self, memory: &mut Vec<u8>) -> Option<(u64, Range<usize>, After)> {
+        if self.is_over {
             return None;
         }
+        let (lines, after) = match self.files.take(memory) {
+            Ok(Taken::Lines(range)) => (range, After::More),
+            Ok(Taken::Skipped { reason }) => (0..0, After::Skipped(reason)),
+            Ok(Taken::End) => {
+                self.is_over = true;
+                return None;
+            }
+            Err(error) => {
+                self.is_over = true;
+                (0..0, After::Failed(error))
+            }
+        };
         self.next += 1;
-        Some((self.next - 1, after))
+        Some((self.next - 1, lines, after))
     }
 }
 
@@ -218,16 +210,16 @@ struct Reader<'a> {
     reader: RequestReader,
     slow: SlowSettings,
     events: &'a EventSettings,
-    /// What is being read. It never leaves this thread, nor this processor's cache.
-    block: Vec<u8>,
+    /// What is read into. It never leaves this thread, nor its processor's cache.
+    memory: Vec<u8>,
 }
 
 impl Reader<'_> {
     /// Reads the next stretch; `None` at the end.
-    fn read<S: Source>(&mut self, shared: &Mutex<Shared<'_, S>>, mut digest: Digest) -> Option<Found> {
-        self.block.clear();
-        let (number, after) = shared.lock().unwrap_or_else(PoisonError::into_inner).fill(&mut self.block)?;
-        digest.read(&self.block, &mut self.reader, &self.slow, self.events);
+    fn read(&mut self, shared: &Mutex<Shared<'_>>, mut digest: Digest) -> Option<Found> {
+        let read = shared.lock().unwrap_or_else(PoisonError::into_inner).read(&mut self.memory);
+        let (number, lines, after) = read?;
+        digest.read(&self.memory[lines], &mut self.reader, &self.slow, self.events);
         Some(Found { number, worker: self.worker, digest, after })
     }
 }
@@ -241,7 +233,7 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     /// Reads stretches until there are no more, or nobody wants them.
-    fn work<S: Source>(&mut self, shared: &Mutex<Shared<'_, S>>) {
+    fn work(&mut self, shared: &Mutex<Shared<'_>>) {
         // A number is only drawn by who has a digest already: whoever waits for it does not wait in vain.
         while let Ok(digest) = self.empty.recv() {
             let Some(found) = self.reader.read(shared, digest) else { return };

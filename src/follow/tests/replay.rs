@@ -27,9 +27,12 @@ impl Past {
         Files::open(&paths, FilesOptions { max_line: 100 }, &mut time).unwrap()
     }
 
-    /// Lines (without newline), joined by spaces, and what was skipped.
+    /// Lines (without newline), joined by spaces, and what was skipped. Whoever reads them, and into whatever memory.
     fn read(&self) -> (String, Vec<&'static str>, Vec<&'static str>) {
-        drain(self.open())
+        let read = drain(self.open(), take(&mut [Vec::new()]));
+        assert_eq!(drain(self.open(), take(&mut [vec![b'?'; 20_000], Vec::new(), vec![b'\n'; 70]])), read);
+        assert_eq!(drain(self.open(), next), read);
+        read
     }
 }
 
@@ -38,17 +41,46 @@ fn time(line: &[u8]) -> Option<TimestampMs> {
     std::str::from_utf8(line.split(|&byte| byte == b':').next()?).ok()?.parse().ok()
 }
 
-fn drain(mut files: Files) -> (String, Vec<&'static str>, Vec<&'static str>) {
+/// What there is next: lines, or why some bytes are none; `None` at the end.
+type Found = Option<Result<Vec<String>, &'static str>>;
+
+fn next(files: &mut Files) -> Found {
+    match files.next().unwrap() {
+        Next::Lines(found) => {
+            assert_eq!(found.now_ms, None);
+            Some(Ok(texts(found)))
+        }
+        Next::Skipped { reason } => Some(Err(reason)),
+        Next::Idle { .. } => panic!("the past does not wait"),
+        Next::End => None,
+    }
+}
+
+/// The same by several who take turns.
+fn take(memories: &mut [Vec<u8>]) -> impl FnMut(&mut Files) -> Found {
+    move |files| {
+        memories.rotate_left(1);
+        match files.take(&mut memories[0]).unwrap() {
+            Taken::Lines(range) => Some(Ok(texts(Lines { bytes: &memories[0][range], now_ms: None }))),
+            Taken::Skipped { reason } => Some(Err(reason)),
+            Taken::End => None,
+        }
+    }
+}
+
+fn texts(lines: Lines<'_>) -> Vec<String> {
+    lines.iter().map(|line| String::from_utf8(line.to_vec()).unwrap()).collect()
+}
+
+fn drain(
+    mut files: Files,
+    mut read: impl FnMut(&mut Files) -> Found,
+) -> (String, Vec<&'static str>, Vec<&'static str>) {
     let (mut lines, mut skipped) = (Vec::new(), Vec::new());
-    loop {
-        match files.next().unwrap() {
-            Next::Lines(found) => {
-                assert_eq!(found.now_ms, None);
-                lines.extend(found.iter().map(|line| String::from_utf8(line.to_vec()).unwrap()));
-            }
-            Next::Skipped { reason } => skipped.push(reason),
-            Next::Idle { .. } => panic!("the past does not wait"),
-            Next::End => break,
+    while let Some(found) = read(&mut files) {
+        match found {
+            Ok(found) => lines.extend(found),
+            Err(reason) => skipped.push(reason),
         }
     }
     assert!(matches!(files.next().unwrap(), Next::End), "the end stays the end");
