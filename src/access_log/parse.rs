@@ -9,7 +9,7 @@ mod value;
 use memchr::{memchr, memmem, memrchr};
 
 use super::format::{Back, Extent, Field, Guard, Literal, Plan, Step};
-use super::{LogFormat, Record, scan};
+use super::{Escape, LogFormat, Record, scan};
 use clock::Clock;
 use marks::Marks;
 use plain::PlainPlan;
@@ -59,13 +59,15 @@ pub struct LineParser {
     /// For lines without escapes, in formats that allow it.
     plain: Option<PlainPlan>,
     marks: Marks,
+    /// Of a line with escapes, those that are not of these: memory to work with.
+    without_escapes: Vec<u32>,
 }
 
 impl LineParser {
     /// A parser of this format.
     pub fn new(format: LogFormat) -> Self {
         let plain = PlainPlan::new(&format.plan);
-        Self { format, clock: Clock::default(), plain, marks: Marks::default() }
+        Self { format, clock: Clock::default(), plain, marks: Marks::default(), without_escapes: Vec::new() }
     }
 
     /// The format.
@@ -81,14 +83,19 @@ impl LineParser {
         block: &'a [u8],
         mut each: impl FnMut(&'a [u8], Result<&Record<'a>, Reject>),
     ) {
-        let Self { format, clock, plain, marks } = self;
-        let mut lines = Lines { block, start: 0, marks: &[] };
+        let Self { format, clock, plain, marks, without_escapes } = self;
+        let mut lines = Lines { block, start: 0, marks: &[], escape: None };
         if plain.is_some() && block.len() <= MOST {
             lines.marks = marks.find(block);
         }
         loop {
             if let Some(plain) = plain {
-                lines = plain.read_lines(lines, clock, &mut |line, record| each(line, Ok(record)));
+                let mut each = |line, record: &_| each(line, Ok(record));
+                lines = plain.read_lines(lines, clock, &mut each);
+                if let Some(rest) = plain.read_escaped(lines, without_escapes, clock, &mut each) {
+                    lines = rest;
+                    continue;
+                }
             }
             let Some(line) = lines.next() else { break };
             each(line, thoroughly(&format.plan, clock, line).as_ref().map_err(|reject| *reject));
@@ -113,6 +120,8 @@ struct Lines<'a, 'm> {
     start: usize,
     /// The marks from there on.
     marks: &'m [u32],
+    /// How they are escaped, if they are.
+    escape: Option<Escape>,
 }
 
 /// Takes the next line off, whatever its marks are.
