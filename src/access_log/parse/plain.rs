@@ -1,5 +1,6 @@
-//! The quick way through a line that is just as nginx writes nearly all of them: every quote one of the format's own. The marks of the block say where values end. Any doubt, and the line takes the thorough way instead,
-//! which alone decides what is wrong with it: so this one may only be quick, never of another opinion.
+//! The quick way through a line that is just as nginx writes nearly all of them: every quote one of the format's own. The
+//! marks of the block say where values end. Any doubt, and the line takes the thorough way instead, which alone decides what
+//! is wrong with it: so this one may only be quick, never of another opinion.
 
 mod known;
 
