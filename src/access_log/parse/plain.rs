@@ -183,12 +183,10 @@ impl PlainPlan {
             None => dispatch!(level, simd => read_lines(simd, self, lines, clock, each)),
         }
     }
-}
 
-/// The same by the steps of one format.
-impl PlainPlan {
-    /// Hands the next line over if there are escapes in it, and else it can be read so; gives all after it. The thorough way
-    /// takes three times as long. `marks` is memory to work with.
+    /// Hands the next line over if there are escapes in it, and else it can be read so; gives all after it. On the thorough
+    /// way, a replay of nothing but such lines took 2.5 times as long as the usual one, and so 2.2 times. `marks` is memory
+    /// to work with.
     pub(super) fn read_escaped<'a, 'm>(
         &self,
         lines: Lines<'a, 'm>,
@@ -210,6 +208,7 @@ impl PlainPlan {
     }
 }
 
+/// Reads lines by the steps of one format.
 #[inline(always)]
 fn read_lines<'a, 'm, S: Simd>(
     simd: S,
