@@ -143,11 +143,7 @@ impl Windows {
         let calm = self.calm.holds(time_ms, now_ms);
         if let Some(node) = self.node.at(self.calm.node).filter(|_| calm) {
             node.tally().keep(request, line, &self.settings.events);
-            self.count_calmly(1, time_ms, time_ms);
-            self.waiting.push(request);
-            if self.waiting.len() >= WAITING {
-                self.book();
-            }
+            self.record_calmly(&Entry::of(request));
         } else {
             self.record_anywhere(&Entry::of(request), Some((request, line)), now_ms);
         }
@@ -155,15 +151,21 @@ impl Windows {
 
     /// The same of one that is [no event](Request::may_be_event) and of the past.
     pub fn record_entry(&mut self, entry: &Entry<'_>) {
-        let time_ms = entry.booking.time_ms;
-        if self.calm.holds(time_ms, None) {
-            self.count_calmly(1, time_ms, time_ms);
-            self.waiting.push_entry(entry);
-            if self.waiting.len() >= WAITING {
-                self.book();
-            }
+        if self.calm.holds(entry.booking.time_ms, None) {
+            self.record_calmly(entry);
         } else {
             self.record_anywhere(entry, None, None);
+        }
+    }
+
+    /// Counts a request in the windows of the line before.
+    #[inline(always)]
+    fn record_calmly(&mut self, entry: &Entry<'_>) {
+        let time_ms = entry.booking.time_ms;
+        self.count_calmly(1, time_ms, time_ms);
+        self.waiting.push_entry(entry);
+        if self.waiting.len() >= WAITING {
+            self.book();
         }
     }
 
