@@ -74,7 +74,7 @@ impl LineBuffer {
 
     /// Room for a read of [`BLOCK`] bytes or so.
     pub(crate) fn room(&mut self) -> &mut [u8] {
-        if self.bytes.len() - self.end < ROOM {
+        if !self.has_room() {
             self.roll();
             self.bytes.resize(self.bytes.len().max(self.end + BLOCK), 0);
         }
