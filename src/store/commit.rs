@@ -369,6 +369,6 @@ fn quarantine(db: &Connection, output: &str, ack: &Acknowledgement) -> rusqlite:
 }
 
 /// Our own types always serialise: an error here is a mistake that any test finds.
-fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
+pub(super) fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

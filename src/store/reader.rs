@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    CODEC_CONTENTS, CODEC_POINTS, StoreError, Stream, fragment_checksum, kind_name, kind_of, open,
-    part_checksum, progress_checksum,
+    CODEC_CONTENTS, CODEC_POINTS, StoreError, Stream, commit::json, fragment_checksum, kind_name, kind_of,
+    open, part_checksum, progress_checksum,
 };
 use crate::{
     follow::Position,
@@ -149,7 +149,7 @@ impl Reader {
         stream: &Stream,
         range: Range,
     ) -> impl Iterator<Item = Result<StoredPart, StoreError>> {
-        let tags = serde_json::to_string(&stream.tags).unwrap_or_default();
+        let tags = json(&stream.tags);
         self.pages(move |seq| {
             let (kind, Range { from_ms, until_ms }) = (kind_name(WindowKind::Node), range);
             self.parts(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::params;
 
-use super::{Range, Reader, Store, StoreError, Stream, kind_name, prune::AT_ONCE};
+use super::{Range, Reader, Store, StoreError, Stream, commit::json, kind_name, prune::AT_ONCE};
 use crate::{
     point::TimestampMs,
     stats::{Key, WindowKind, counter},
@@ -19,7 +19,7 @@ impl Store {
         kind: WindowKind,
         ranges: &[Range],
     ) -> Result<usize, StoreError> {
-        let tags = serde_json::to_string(&stream.tags).unwrap_or_default();
+        let tags = json(&stream.tags);
         let (mut gone, mut ranges) = (0, ranges.iter().peekable());
         while let Some(Range { from_ms, until_ms }) = ranges.peek() {
             let dropped = self.transaction(|db| {
