@@ -27,8 +27,8 @@ const STRETCH: usize = if cfg!(test) { 4 << 10 } else { 256 << 10 };
 /// takes as long as to read dozens of them. More, and what they found is in no near cache when it is counted.
 const AHEAD: usize = 16;
 
-/// A [`Sink`] that can take parts while others have the source.
-pub trait PartSink<S>: Sink<S> {
+/// A [`Sink`] that can take parts while others have the files.
+pub trait PartSink: Sink<Files> {
     /// Takes the parts that closed.
     ///
     /// # Errors
@@ -36,11 +36,12 @@ pub trait PartSink<S>: Sink<S> {
     fn take(&mut self, parts: Vec<Part>, windows: &Windows) -> Result<(), Self::Error>;
 }
 
-/// Reads to the end of the files with this many threads, this one included. `reader` makes one more reader of the counter's format.
+/// Reads to the end of the files with this many threads, this one included. `reader` makes one more reader of the
+/// counter's format.
 ///
 /// # Errors
 /// As [`run`](super::run).
-pub fn run_parallel<K: PartSink<Files>>(
+pub fn run_parallel<K: PartSink>(
     files: &mut Files,
     counter: &mut Counter,
     sink: &mut K,
@@ -101,7 +102,7 @@ struct InOrder<'a, K> {
     spare: Vec<Digest>,
 }
 
-impl<K: PartSink<Files>> InOrder<'_, K> {
+impl<K: PartSink> InOrder<'_, K> {
     fn count(
         mut self,
         shared: &Mutex<Shared<'_>>,
@@ -286,7 +287,7 @@ mod tests {
         }
     }
 
-    impl PartSink<Files> for Parts {
+    impl PartSink for Parts {
         fn take(&mut self, parts: Vec<Part>, _: &Windows) -> Result<(), Infallible> {
             self.0.extend(parts);
             Ok(())

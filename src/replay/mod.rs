@@ -234,7 +234,7 @@ fn richer(
 }
 
 /// One pass over the input.
-fn pass<K: pipeline::PartSink<Files, Error = ReplayError>>(
+fn pass<K: pipeline::PartSink<Error = ReplayError>>(
     input: &Input,
     what: &'static str,
     sink: &mut K,

@@ -50,7 +50,7 @@ impl Sink<Files> for Scan {
     }
 }
 
-impl PartSink<Files> for Scan {
+impl PartSink for Scan {
     fn take(&mut self, parts: Vec<Part>, _windows: &Windows) -> Result<(), ReplayError> {
         self.add(&parts);
         Ok(())

@@ -135,7 +135,7 @@ impl<P: Parts> Sink<Files> for Writer<'_, P> {
     }
 }
 
-impl<P: Parts> PartSink<Files> for Writer<'_, P> {
+impl<P: Parts> PartSink for Writer<'_, P> {
     fn take(&mut self, parts: Vec<Part>, windows: &Windows) -> Result<(), ReplayError> {
         self.write(parts, windows)
     }
