@@ -15,6 +15,7 @@ use crate::{
         Reject, unescape,
     },
     follow::{Lines, Next, Source, SourceError},
+    point::TimestampMs,
     stats::{Part, Request, SlowSettings, Windows},
 };
 
@@ -91,11 +92,7 @@ impl Counter {
         // Asked once for many lines: nginx's pay nothing for the others.
         match &mut self.reader {
             InputReader::Nginx(reader) => {
-                reader.read_lines(lines.bytes, slow, |line, request| match request {
-                    Ok(request) => windows.record(request, line, lines.now_ms),
-                    // Bad input is data: counted, never fatal.
-                    Err(reject) => windows.reject(reject.reason),
-                });
+                reader.read_lines(lines.bytes, slow, &mut Counting { windows, now_ms: lines.now_ms });
             }
             InputReader::Gateway(reader) => {
                 for line in lines.iter() {
@@ -127,6 +124,43 @@ impl Counter {
     }
 }
 
+/// What is done with the lines of a block. Methods, not a closure, where they are to become part of the loop that reads: a
+/// request is then never put together in memory, which takes a fifth of the time to count it.
+pub trait Take<'a> {
+    /// Takes a line's request.
+    fn request(&mut self, line: &'a [u8], request: &Request<'_>);
+    /// Takes a line that has none.
+    fn reject(&mut self, line: &'a [u8], reject: Reject);
+}
+
+impl<'a, F: FnMut(&'a [u8], Result<&Request<'_>, Reject>)> Take<'a> for F {
+    fn request(&mut self, line: &'a [u8], request: &Request<'_>) {
+        self(line, Ok(request));
+    }
+
+    fn reject(&mut self, line: &'a [u8], reject: Reject) {
+        self(line, Err(reject));
+    }
+}
+
+/// Counts them, as they were read at this time.
+struct Counting<'w> {
+    windows: &'w mut Windows,
+    now_ms: Option<TimestampMs>,
+}
+
+impl<'a> Take<'a> for Counting<'_> {
+    #[inline(always)]
+    fn request(&mut self, line: &'a [u8], request: &Request<'_>) {
+        self.windows.record(request, line, self.now_ms);
+    }
+
+    // Bad input is data: counted, never fatal.
+    fn reject(&mut self, _line: &'a [u8], reject: Reject) {
+        self.windows.reject(reject.reason);
+    }
+}
+
 /// From a line to a measured request: parse, unescape, classify, measure. Owns the buffers that decoding needs.
 #[derive(Debug)]
 pub struct RequestReader {
@@ -142,16 +176,14 @@ impl RequestReader {
 
     /// Hands each line of a block of whole lines over, with its request or with why it has none.
     #[inline]
-    pub fn read_lines<'a>(
-        &mut self,
-        block: &'a [u8],
-        slow: &SlowSettings,
-        mut each: impl FnMut(&'a [u8], Result<&Request<'_>, Reject>),
-    ) {
+    pub fn read_lines<'a>(&mut self, block: &'a [u8], slow: &SlowSettings, take: &mut impl Take<'a>) {
         let measurer = &mut self.measurer;
         self.parser.parse_lines(block, |line, record| match record {
-            Ok(record) => measurer.measure(record, slow, |request| each(line, Ok(request))),
-            Err(reject) => each(line, Err(reject)),
+            Ok(record) => match measurer.plainly(record, slow) {
+                Some(request) => take.request(line, &request),
+                None => measurer.measure(record, slow, |request| take.request(line, request)),
+            },
+            Err(reject) => take.reject(line, reject),
         });
     }
 
@@ -186,8 +218,7 @@ struct Buffers {
 }
 
 impl Buffers {
-    /// What a request is that is not plain.
-    #[inline(never)]
+    /// What a request is.
     fn classify<'a>(&'a mut self, classifier: &Classifier, record: &Record<'a>) -> Classified<'a> {
         let (escape, destination) = (record.escape, &mut self.destination);
         let asked = Asked {
@@ -213,18 +244,25 @@ impl Measurer {
         Self { classifier: Classifier::new(classifier), buffers: Buffers::default(), label: Vec::new() }
     }
 
-    #[inline]
+    /// A record that is [plain](Classifier::classify_plainly), measured.
+    #[inline(always)]
+    fn plainly<'r>(&'r mut self, record: &'r Record<'r>, slow: &SlowSettings) -> Option<Request<'r>> {
+        if record.escape.is_some() {
+            return None;
+        }
+        let what = self.classifier.classify_plainly(record)?;
+        Some(Request::new(record, &what, slow, &mut self.label))
+    }
+
+    /// Any record.
+    #[inline(never)]
     fn measure<T>(
         &mut self,
         record: &Record<'_>,
         slow: &SlowSettings,
         each: impl FnOnce(&Request<'_>) -> T,
     ) -> T {
-        let plain = if record.escape.is_none() { self.classifier.classify_plainly(record) } else { None };
-        let what = match plain {
-            Some(what) => what,
-            None => self.buffers.classify(&self.classifier, record),
-        };
+        let what = self.buffers.classify(&self.classifier, record);
         each(&Request::new(record, &what, slow, &mut self.label))
     }
 }

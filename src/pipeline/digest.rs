@@ -1,10 +1,11 @@
 //! What a thread found out about some lines, for another thread that counts them: as much of each request as is counted,
 //! small and one after the other, since what one processor wrote reaches another one slowly.
 
-use super::{Counter, RequestReader};
+use super::{Counter, RequestReader, Take};
 use crate::{
+    access_log::Reject,
     follow::Lines,
-    stats::{Batch, EventSettings, SlowSettings, Times},
+    stats::{Batch, Request, SlowSettings, Times, Wanted},
 };
 
 /// What some lines say.
@@ -18,6 +19,30 @@ pub(super) struct Digest {
     others: Vec<(usize, Other)>,
     /// Lines that have to be read once more, one after the other.
     lines: Vec<u8>,
+}
+
+/// Puts down what the lines say.
+struct Digesting<'d> {
+    digest: &'d mut Digest,
+    wanted: Wanted,
+}
+
+impl<'a> Take<'a> for Digesting<'_> {
+    #[inline(always)]
+    fn request(&mut self, line: &'a [u8], request: &Request<'_>) {
+        let Digest { batch, times, others, lines } = &mut *self.digest;
+        times.add(request.record.time_ms);
+        if self.wanted.wants(request) {
+            others.push((batch.len(), Other::Line(line.len())));
+            lines.extend_from_slice(line);
+        } else {
+            batch.push(request);
+        }
+    }
+
+    fn reject(&mut self, _line: &'a [u8], reject: Reject) {
+        self.digest.others.push((self.digest.batch.len(), Other::Rejected(reject.reason)));
+    }
 }
 
 /// What is not just counted.
@@ -36,22 +61,9 @@ impl Digest {
         block: &[u8],
         reader: &mut RequestReader,
         slow: &SlowSettings,
-        events: &EventSettings,
+        wanted: Wanted,
     ) {
-        let Self { batch, times, others, lines } = self;
-        reader.read_lines(block, slow, |line, request| match request {
-            Ok(request) => {
-                let time_ms = request.record.time_ms;
-                times.add(time_ms);
-                if request.slow || request.may_be_event(events) {
-                    others.push((batch.len(), Other::Line(line.len())));
-                    lines.extend_from_slice(line);
-                } else {
-                    batch.push(request);
-                }
-            }
-            Err(reject) => others.push((batch.len(), Other::Rejected(reject.reason))),
-        });
+        reader.read_lines(block, slow, &mut Digesting { digest: self, wanted });
     }
 
     /// Counts what the lines say: the same as if each was counted in its turn.

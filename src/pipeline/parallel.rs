@@ -16,7 +16,7 @@ use std::{
 use super::{Counter, InputReader, PipelineError, RequestReader, Sink, digest::Digest};
 use crate::{
     follow::{Files, SourceError, Taken},
-    stats::{EventSettings, Part, SlowSettings, Windows},
+    stats::{Part, SlowSettings, Wanted, Windows},
 };
 
 /// How much of the log a thread takes at once, bytes: enough that taking it costs nothing beside it, little enough that it
@@ -45,7 +45,6 @@ pub fn run_parallel<K: PartSink>(
     files: &mut Files,
     counter: &mut Counter,
     sink: &mut K,
-    events: &EventSettings,
     threads: usize,
     reader: impl Fn() -> InputReader,
 ) -> Result<(), PipelineError<K::Error>> {
@@ -54,13 +53,13 @@ pub fn run_parallel<K: PartSink>(
         InputReader::Nginx(reader) => Some(*reader),
         InputReader::Gateway(_) => None,
     });
-    let slow = counter.slow;
+    let (slow, wanted) = (counter.slow, counter.windows.wanted());
     let mut readers =
-        readers.map(|reader| Reader { worker: None, reader, slow, events, memory: vec![0; STRETCH] });
+        readers.map(|reader| Reader { worker: None, reader, slow, wanted, memory: vec![0; STRETCH] });
     let Some(own) = readers.next().filter(|_| threads > 1) else {
         return super::run(files, counter, sink);
     };
-    let others: Vec<Reader<'_>> = readers.collect();
+    let others: Vec<Reader> = readers.collect();
     let shared = Mutex::new(Shared { files, next: 0, is_over: false });
     thread::scope(|scope| {
         let (done, results) = channel();
@@ -107,7 +106,7 @@ impl<K: PartSink> InOrder<'_, K> {
         mut self,
         shared: &Mutex<Shared<'_>>,
         results: &Receiver<Found>,
-        mut reader: Reader<'_>,
+        mut reader: Reader,
     ) -> Result<(), PipelineError<K::Error>> {
         loop {
             // Whoever has nothing to count reads, too; but not without end while it waits for one of the others.
@@ -205,34 +204,34 @@ struct Found {
 }
 
 /// Reads stretches.
-struct Reader<'a> {
+struct Reader {
     /// As [`Found::worker`].
     worker: Option<usize>,
     reader: RequestReader,
     slow: SlowSettings,
-    events: &'a EventSettings,
+    wanted: Wanted,
     /// What is read into. It never leaves this thread, nor its processor's cache.
     memory: Vec<u8>,
 }
 
-impl Reader<'_> {
+impl Reader {
     /// Reads the next stretch; `None` at the end.
     fn read(&mut self, shared: &Mutex<Shared<'_>>, mut digest: Digest) -> Option<Found> {
         let read = shared.lock().unwrap_or_else(PoisonError::into_inner).read(&mut self.memory);
         let (number, lines, after) = read?;
-        digest.read(&self.memory[lines], &mut self.reader, &self.slow, self.events);
+        digest.read(&self.memory[lines], &mut self.reader, &self.slow, self.wanted);
         Some(Found { number, worker: self.worker, digest, after })
     }
 }
 
-struct Worker<'a> {
-    reader: Reader<'a>,
+struct Worker {
+    reader: Reader,
     /// Where digests come back from.
     empty: Receiver<Digest>,
     done: Sender<Found>,
 }
 
-impl Worker<'_> {
+impl Worker {
     /// Reads stretches until there are no more, or nobody wants them.
     fn work(&mut self, shared: &Mutex<Shared<'_>>) {
         // A number is only drawn by who has a digest already: whoever waits for it does not wait in vain.
@@ -245,7 +244,7 @@ impl Worker<'_> {
     }
 }
 
-impl Drop for Worker<'_> {
+impl Drop for Worker {
     fn drop(&mut self) {
         if thread::panicking() {
             let digest = Digest::default();
@@ -337,9 +336,7 @@ mod tests {
             let reader = || InputReader::new(format.clone().into(), classifier.clone());
             let ran = match threads {
                 0 => super::super::run(&mut files, &mut counter, &mut parts),
-                threads => {
-                    run_parallel(&mut files, &mut counter, &mut parts, &settings.events, threads, reader)
-                }
+                threads => run_parallel(&mut files, &mut counter, &mut parts, threads, reader),
             };
             assert!(ran.is_ok());
             (parts.0, counter.windows.totals())

@@ -246,8 +246,7 @@ fn pass<K: pipeline::PartSink<Error = ReplayError>>(
         ..=1 => pipeline::run(&mut files, &mut counter, sink),
         jobs => {
             let reader = || InputReader::new(input.format.clone(), input.classifier.clone());
-            let events = &input.settings.events;
-            pipeline::run_parallel(&mut files, &mut counter, sink, events, jobs, reader)
+            pipeline::run_parallel(&mut files, &mut counter, sink, jobs, reader)
         }
     };
     progress.end();

@@ -169,24 +169,6 @@ impl Kind {
         }
     }
 
-    /// Why a request may be kept; `None` for one that never is, but for those that are asked for as a sample.
-    #[inline(always)]
-    fn wanted(request: &Request<'_>, settings: &EventSettings) -> Option<Self> {
-        if request.class == Class::Probe {
-            return Some(Self::Probe);
-        }
-        if !settings.enabled {
-            return None;
-        }
-        Some(match request.outcome {
-            _ if request.slow => Self::Slow,
-            Outcome::Error5xx => Self::Error5xx,
-            Outcome::Error4xx if request.record.status == 404 && !settings.not_found => return None,
-            Outcome::Error4xx => Self::Error4xx,
-            Outcome::Ok | Outcome::Aborted => Self::Sampled,
-        })
-    }
-
     fn cap(self, settings: &EventSettings) -> usize {
         match self {
             Self::Slow => settings.slow,
@@ -198,14 +180,47 @@ impl Kind {
     }
 }
 
-impl Request<'_> {
-    /// Whether it is kept one by one where there is room for it.
-    #[inline]
-    pub fn may_be_event(&self, settings: &EventSettings) -> bool {
-        match Kind::wanted(self, settings) {
-            Some(Kind::Sampled) => is_sampled(self, settings.sample),
+/// Which requests may be kept: the settings, as far as they can be decided for all requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    enabled: bool,
+    not_found: bool,
+    /// Of the numbers below 2^53, those below this are in the sample.
+    sampled: u64,
+}
+
+impl Wanted {
+    /// By these settings.
+    pub fn new(settings: &EventSettings) -> Self {
+        let EventSettings { enabled, not_found, sample, .. } = *settings;
+        Self { enabled, not_found, sampled: (sample * (1u64 << 53) as f64).ceil() as u64 }
+    }
+
+    /// Whether a request is kept where there is room for it.
+    #[inline(always)]
+    pub fn wants(&self, request: &Request<'_>) -> bool {
+        match self.kind(request) {
+            Some(Kind::Sampled) => number(request) < self.sampled,
             kind => kind.is_some(),
         }
+    }
+
+    /// Why a request may be kept; `None` for one that never is, but for those that are asked for as a sample.
+    #[inline(always)]
+    fn kind(&self, request: &Request<'_>) -> Option<Kind> {
+        if request.class == Class::Probe {
+            return Some(Kind::Probe);
+        }
+        if !self.enabled {
+            return None;
+        }
+        Some(match request.outcome {
+            _ if request.slow => Kind::Slow,
+            Outcome::Ok | Outcome::Aborted => Kind::Sampled,
+            Outcome::Error5xx => Kind::Error5xx,
+            Outcome::Error4xx if request.record.status == 404 && !self.not_found => return None,
+            Outcome::Error4xx => Kind::Error4xx,
+        })
     }
 }
 
@@ -217,21 +232,15 @@ pub(super) struct EventTally {
 }
 
 impl EventTally {
-    /// Keeps the request if it is of a kind that is kept, and the kind's cap is not reached. `line` is the whole line.
-    #[inline(always)]
+    /// Keeps the request if it is [wanted](Wanted::wants), and the cap of its kind is not reached. `line` is the whole line.
     pub(super) fn record(&mut self, request: &Request<'_>, line: &[u8], settings: &EventSettings) {
-        let Some(kind) = Kind::wanted(request, settings) else { return };
-        let has_room = self.kept[kind as usize] < kind.cap(settings);
-        if has_room && (!matches!(kind, Kind::Sampled) || is_sampled(request, settings.sample)) {
-            self.keep(kind, request, line);
+        let wanted = Wanted::new(settings);
+        let Some(kind) = wanted.kind(request).filter(|_| wanted.wants(request)) else { return };
+        let kept = &mut self.kept[kind as usize];
+        if *kept < kind.cap(settings) {
+            *kept += 1;
+            self.events.push(Event::new(request, xxh3_64(line)));
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn keep(&mut self, kind: Kind, request: &Request<'_>, line: &[u8]) {
-        self.kept[kind as usize] += 1;
-        self.events.push(Event::new(request, xxh3_64(line)));
     }
 
     /// What was kept since the last call. The caps go on counting: they are per window, not per piece of it.
@@ -252,16 +261,15 @@ impl EventTally {
     }
 }
 
-/// Whether a request is in the sample: the same ones whoever reads them, and however often. By its numbers, since nearly
-/// every request is asked about, and to hash its whole line costs more than to count it.
-#[inline]
-fn is_sampled(request: &Request<'_>, share: f64) -> bool {
+/// A number below 2^53 that decides whether a request is in the sample: the same whoever reads it, and however often. Made
+/// of its numbers, since nearly every request is asked about, and to hash its whole line costs more than to count it.
+#[inline(always)]
+fn number(request: &Request<'_>) -> u64 {
     let record = request.record;
     let time = record.time_ms as u64 ^ u64::from(record.request_time_ms.unwrap_or(0)) << 44;
     let size = request.bytes_out ^ request.bytes_in.rotate_left(32) ^ (request.object.len() as u64) << 20;
     // Two multiplications whose halves are folded together: each bit of the result depends on all of both numbers.
-    let mixed = fold(fold(time ^ 0x9e37_79b9_7f4a_7c15, size ^ 0xd1b5_4a32_d192_ed03), 0xa076_1d64_78bd_642f);
-    ((mixed >> 11) as f64) < share * (1u64 << 53) as f64
+    fold(fold(time ^ 0x9e37_79b9_7f4a_7c15, size ^ 0xd1b5_4a32_d192_ed03), 0xa076_1d64_78bd_642f) >> 11
 }
 
 #[inline]
@@ -290,10 +298,9 @@ mod tests {
                 let time_ms = 1_700_000_000_000 + i64::from(*i / 7);
                 let record = Record { time_ms, body_bytes_sent: u64::from(*i % 7), ..Record::default() };
                 let mut label = Vec::new();
-                is_sampled(
-                    &Request::new(&record, &what, &super::super::SlowSettings::default(), &mut label),
-                    share,
-                )
+                let request =
+                    Request::new(&record, &what, &super::super::SlowSettings::default(), &mut label);
+                Wanted::new(&EventSettings { sample: share, ..EventSettings::default() }).wants(&request)
             };
             (0..100_000).filter(kept).count()
         };

@@ -27,7 +27,7 @@ pub use admission::Admission;
 pub use calm::Times;
 pub use codec::DecodeError;
 pub use contents::Contents;
-pub use event::{Event, Verdict};
+pub use event::{Event, Verdict, Wanted};
 pub use names::Names;
 pub use part::{Fragment, OpenWindow, Part, PartId, WindowKind};
 pub use points::{LATENCY_EDGES_MS, MEASUREMENTS, write_points};

@@ -3,6 +3,7 @@
 use super::{
     Admission, Contents, Fragment, OpenWindow, Part, Request, Settings, WindowKind,
     calm::{Calm, Times},
+    event::Wanted,
     family::{Family, FamilyState, Place, Window},
     tally::{Batch, BucketTally, Context, Entry, NodeTally, add_lines},
 };
@@ -46,6 +47,12 @@ impl Totals {
     pub fn conserved(&self) -> bool {
         self.lines == self.counted + self.rejected + self.expired
     }
+
+    /// So many more lines were counted.
+    fn count(&mut self, requests: usize) {
+        self.lines += requests as u64;
+        self.counted += requests as u64;
+    }
 }
 
 /// What of the windows survives a restart beside fragments, admitted buckets and numbers of late parts.
@@ -71,6 +78,7 @@ pub struct WindowsState {
 #[derive(Debug)]
 pub struct Windows {
     settings: Settings,
+    wanted: Wanted,
     node: Family<NodeTally>,
     bucket: Family<BucketTally>,
     admission: Admission,
@@ -118,6 +126,7 @@ impl Windows {
         Self {
             node: Family::new(WindowKind::Node, windows.node_ms, windows.lateness_ms, hold_late),
             bucket: Family::new(WindowKind::Bucket, windows.bucket_ms, windows.lateness_ms, hold_late),
+            wanted: Wanted::new(&settings.events),
             settings,
             admission,
             calm: Calm::OVER,
@@ -139,17 +148,19 @@ impl Windows {
     /// Counts a request. `line` is the whole line; `now_ms` the wall clock when it was read, `None` for the past.
     #[inline(always)]
     pub fn record(&mut self, request: &Request<'_>, line: &[u8], now_ms: Option<TimestampMs>) {
-        let time_ms = request.record.time_ms;
-        let calm = self.calm.holds(time_ms, now_ms);
-        if let Some(node) = self.node.at(self.calm.node).filter(|_| calm) {
-            node.tally().keep(request, line, &self.settings.events);
-            self.record_calmly(&Entry::of(request));
-        } else {
-            self.record_anywhere(&Entry::of(request), Some((request, line)), now_ms);
+        // What is seldom done gets a copy, so that the request itself need not be in memory.
+        if !self.calm.holds(request.record.time_ms, now_ms) {
+            let request = *request;
+            return self.record_anywhere(&Entry::of(&request), Some((&request, line)), now_ms);
         }
+        if self.wanted.wants(request) {
+            let request = *request;
+            self.keep(&request, line);
+        }
+        self.record_calmly(&Entry::of(request));
     }
 
-    /// The same of one that is [no event](Request::may_be_event) and of the past.
+    /// The same of one that is [no event](Wanted::wants) and of the past.
     pub fn record_entry(&mut self, entry: &Entry<'_>) {
         if self.calm.holds(entry.booking.time_ms, None) {
             self.record_calmly(entry);
@@ -161,11 +172,18 @@ impl Windows {
     /// Counts a request in the windows of the line before.
     #[inline(always)]
     fn record_calmly(&mut self, entry: &Entry<'_>) {
-        let time_ms = entry.booking.time_ms;
-        self.count_calmly(1, time_ms, time_ms);
         self.waiting.push_entry(entry);
         if self.waiting.len() >= WAITING {
             self.book();
+        }
+    }
+
+    /// Keeps a request as an event of the window of the line before, if there is room.
+    #[cold]
+    #[inline(never)]
+    fn keep(&mut self, request: &Request<'_>, line: &[u8]) {
+        if let Some(node) = self.node.at(self.calm.node) {
+            node.tally().keep(request, line, &self.settings.events);
         }
     }
 
@@ -178,7 +196,8 @@ impl Windows {
     /// of all lines up to its last, and of events among them that were recorded before.
     pub fn record_all(&mut self, batch: &Batch, times: &Times) {
         if self.is_calm(times) {
-            self.count_calmly(batch.len() as u64, times.latest_ms, times.last_ms);
+            self.book();
+            self.count_calmly(batch.len(), times.latest_ms, times.last_ms);
             self.book_calmly(batch);
         } else {
             batch.iter().for_each(|entry| self.record_entry(&entry));
@@ -186,10 +205,8 @@ impl Windows {
     }
 
     /// Keeps account of requests in the windows of the line before.
-    #[inline(always)]
-    fn count_calmly(&mut self, requests: u64, latest_ms: TimestampMs, last_ms: TimestampMs) {
-        self.totals.lines += requests;
-        self.totals.counted += requests;
+    fn count_calmly(&mut self, requests: usize, latest_ms: TimestampMs, last_ms: TimestampMs) {
+        self.totals.count(requests);
         self.last_ms = Some(last_ms);
         self.watermark_ms = self.watermark_ms.max(Some(latest_ms));
     }
@@ -265,8 +282,9 @@ impl Windows {
 
     /// Books what waits.
     fn book(&mut self) {
-        if !self.waiting.is_empty() {
+        if let Some(times) = self.waiting.times() {
             let mut waiting = std::mem::take(&mut self.waiting);
+            self.count_calmly(waiting.len(), times.latest_ms, times.last_ms);
             self.book_calmly(&waiting);
             waiting.clear();
             self.waiting = waiting;
@@ -383,14 +401,21 @@ impl Windows {
         self.bucket.forget_below(self.floor_ms);
     }
 
+    /// Which requests are kept one by one.
+    pub fn wanted(&self) -> Wanted {
+        self.wanted
+    }
+
     /// What became of the lines.
     pub fn totals(&self) -> Totals {
-        self.totals
+        let mut totals = self.totals;
+        totals.count(self.waiting.len());
+        totals
     }
 
     /// Greatest event time seen, within reason.
     pub fn watermark_ms(&self) -> Option<TimestampMs> {
-        self.watermark_ms
+        self.watermark_ms.max(self.waiting.times().map(|times| times.latest_ms))
     }
 
     /// Time of the first line ever.
@@ -401,10 +426,10 @@ impl Windows {
     /// What the store keeps of this.
     pub fn state(&self) -> WindowsState {
         WindowsState {
-            watermark_ms: self.watermark_ms,
-            last_ms: self.last_ms,
+            watermark_ms: self.watermark_ms(),
+            last_ms: self.waiting.times().map(|times| times.last_ms).or(self.last_ms),
             pending: self.pending.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
-            totals: self.totals,
+            totals: self.totals(),
             first_ms: self.first_ms,
             earliest_ms: self.first_ms.map(|_| self.earliest_ms),
             node: self.node.state(),

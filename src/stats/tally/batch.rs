@@ -4,7 +4,7 @@
 use super::{Kind, NO_TAG, node};
 use crate::{
     point::TimestampMs,
-    stats::{Outcome, Request},
+    stats::{Outcome, Request, calm::Times},
 };
 
 /// What is counted of one request, but for its names. As small as it can be: what one processor wrote reaches another one
@@ -91,9 +91,12 @@ impl Batch {
         self.bookings.len()
     }
 
-    /// None at all.
-    pub fn is_empty(&self) -> bool {
-        self.bookings.is_empty()
+    /// Their times; `None` if there are none.
+    pub(in crate::stats) fn times(&self) -> Option<Times> {
+        self.bookings.last()?;
+        let mut times = Times::default();
+        self.bookings.iter().for_each(|booking| times.add(booking.time_ms));
+        Some(times)
     }
 
     /// Forgets all, keeps the memory.

@@ -62,7 +62,6 @@ impl NodeTally {
     }
 
     /// Keeps the request as an event, if it is one of those.
-    #[inline(always)]
     pub(in crate::stats) fn keep(&mut self, request: &Request<'_>, line: &[u8], settings: &EventSettings) {
         self.events.record(request, line, settings);
     }
