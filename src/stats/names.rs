@@ -1,63 +1,130 @@
 //! Names (buckets, upstreams) as small numbers.
 
-use std::{
-    hash::{BuildHasher as _, Hasher as _},
-    sync::OnceLock,
-};
+use std::{hash::BuildHasher as _, sync::OnceLock};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 /// Gives each distinct name a number, in the order of arrival. Names are bytes in one arena: nothing is allocated for a
 /// name that is known. The hashes are keyed anew in each process, so that nobody can invent names that collide; no order
 /// depends on them.
 #[derive(Clone, Debug)]
 pub struct Names {
-    state: RandomState,
+    keys: Keys,
     arena: Vec<u8>,
     /// Where name `i` is in the arena.
     places: Vec<Place>,
-    /// With the places once more: what is fetched to find a name should not have to say where else to look.
-    table: HashTable<(Place, u32)>,
+    /// A power of two, or none; at most half of them are taken. A name is in the first one that was free, from where its hash
+    /// leads on. Every line asks for a name, and of all that hash tables can do it needs only this: in half the
+    /// instructions that a general one takes.
+    slots: Vec<Slot>,
 }
 
 impl Default for Names {
     fn default() -> Self {
-        static STATE: OnceLock<RandomState> = OnceLock::new();
-        let state = STATE.get_or_init(RandomState::default).clone();
-        Self { state, arena: Vec::new(), places: Vec::new(), table: HashTable::new() }
+        static KEYS: OnceLock<Keys> = OnceLock::new();
+        Self {
+            keys: *KEYS.get_or_init(Keys::new),
+            arena: Vec::new(),
+            places: Vec::new(),
+            slots: Vec::new(),
+        }
+    }
+}
+
+/// A name in the table.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    mark: Mark,
+    /// Where the name begins in the arena, once more: what is fetched to find it should not have to say where else to look.
+    begin: u32,
+    id: u32,
+}
+
+/// What nearly always differs between names: their lengths, and most bits of their hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mark(u64);
+
+impl Mark {
+    /// Of no name: there is none without a bit of a hash.
+    const FREE: Self = Self(0);
+    /// The bits for the length.
+    const LENGTH: usize = 0xffff;
+
+    #[inline(always)]
+    fn new(hash: u64, name: &[u8]) -> Self {
+        Self((hash | 1 << 16) & !(Self::LENGTH as u64) | name.len().min(Self::LENGTH) as u64)
     }
 }
 
 impl Names {
     /// The number of a name, new or known.
     pub fn intern(&mut self, name: &[u8]) -> u32 {
-        let hash = hash(&self.state, name);
+        let hash = self.keys.hash(name);
         self.find(name, hash).unwrap_or_else(|| self.insert(name, hash))
     }
 
     /// The number of a known name, or of a new one that is welcome: `welcome` is asked with how many there are.
-    #[inline]
+    #[inline(always)]
     pub fn find_or_insert(&mut self, name: &[u8], welcome: impl FnOnce(usize) -> bool) -> Option<u32> {
-        let hash = hash(&self.state, name);
+        let hash = self.keys.hash(name);
         self.find(name, hash).or_else(|| welcome(self.len()).then(|| self.insert(name, hash)))
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&self, name: &[u8], hash: u64) -> Option<u32> {
-        let arena = &self.arena;
-        self.table.find(hash, |(place, _)| is_same(place.of(arena), name)).map(|(_, id)| *id)
+        let (mark, last) = (Mark::new(hash, name), self.slots.len().wrapping_sub(1));
+        let mut at = hash as usize;
+        loop {
+            let slot = self.slots.get(at & last)?;
+            if slot.mark == mark && self.is_at(slot, name) {
+                return Some(slot.id);
+            }
+            if slot.mark == Mark::FREE {
+                return None;
+            }
+            at += 1;
+        }
+    }
+
+    /// Whether it is the name of a slot with its mark.
+    #[inline(always)]
+    fn is_at(&self, slot: &Slot, name: &[u8]) -> bool {
+        let begin = slot.begin as usize;
+        let is_whole = || self.get(slot.id).len() == name.len();
+        self.arena.get(begin..begin + name.len()).is_some_and(|there| is_same(there, name))
+            && (name.len() < Mark::LENGTH || is_whole())
     }
 
     #[cold]
-    fn insert(&mut self, name: &[u8], of: u64) -> u32 {
-        let id = self.places.len() as u32;
-        let place = Place { begin: self.arena.len() as u32, end: (self.arena.len() + name.len()) as u32 };
+    fn insert(&mut self, name: &[u8], hash: u64) -> u32 {
+        if 2 * (self.len() + 1) > self.slots.len() {
+            self.grow();
+        }
+        let (id, begin) = (self.places.len() as u32, self.arena.len() as u32);
         self.arena.extend_from_slice(name);
-        self.places.push(place);
-        let (arena, state) = (&self.arena, &self.state);
-        self.table.insert_unique(of, (place, id), |(place, _)| hash(state, place.of(arena)));
+        self.places.push(Place { begin, end: self.arena.len() as u32 });
+        self.put(Slot { mark: Mark::new(hash, name), begin, id }, hash);
         id
+    }
+
+    fn put(&mut self, slot: Slot, hash: u64) {
+        let last = self.slots.len() - 1;
+        let mut at = hash as usize;
+        while self.slots[at & last].mark != Mark::FREE {
+            at += 1;
+        }
+        self.slots[at & last] = slot;
+    }
+
+    fn grow(&mut self) {
+        let slots = (2 * self.slots.len()).max(16);
+        self.slots.clear();
+        self.slots.resize(slots, Slot { mark: Mark::FREE, begin: 0, id: 0 });
+        for id in 0..self.places.len() as u32 {
+            let (name, begin) = (self.get(id), self.places[id as usize].begin);
+            let hash = self.keys.hash(name);
+            self.put(Slot { mark: Mark::new(hash, name), begin, id }, hash);
+        }
     }
 
     /// The name of a number that [`intern`](Self::intern) gave.
@@ -102,31 +169,66 @@ impl Names {
         heads.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Forgets all, keeps the memory.
+    /// Forgets all, keeps the memory that as many need again.
     pub fn clear(&mut self) {
+        self.slots.truncate((4 * self.len()).next_power_of_two());
+        self.slots.fill(Slot { mark: Mark::FREE, begin: 0, id: 0 });
         self.arena.clear();
         self.places.clear();
-        self.table.clear();
     }
 }
 
-#[inline]
-fn hash(state: &RandomState, name: &[u8]) -> u64 {
-    let mut hasher = state.build_hasher();
-    hasher.write(name);
-    hasher.finish()
+/// What hashes are keyed with.
+#[derive(Clone, Copy, Debug)]
+struct Keys {
+    start: u64,
+    factor: u64,
+}
+
+impl Keys {
+    fn new() -> Self {
+        let state = RandomState::default();
+        Self { start: state.hash_one(0), factor: state.hash_one(1) }
+    }
+
+    /// Sixteen bytes at a time, in place: names are a few words long, and a call takes as long as to hash them.
+    #[inline(always)]
+    fn hash(self, name: &[u8]) -> u64 {
+        let start = self.start ^ name.len() as u64;
+        if let Some(last) = name.last_chunk() {
+            let hash = name.as_chunks().0.iter().fold(start, |hash, chunk| self.mix(hash, chunk));
+            return self.mix(hash, last);
+        }
+        let mut all = [0; 16];
+        if let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+            all[..8].copy_from_slice(first);
+            all[8..].copy_from_slice(last);
+        } else {
+            all.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
+        }
+        self.mix(start, &all)
+    }
+
+    #[inline(always)]
+    fn mix(self, hash: u64, bytes: &[u8; 16]) -> u64 {
+        let bytes = u128::from_le_bytes(*bytes);
+        let product =
+            u128::from(bytes as u64 ^ hash) * u128::from((bytes >> 64) as u64 ^ self.factor);
+        product as u64 ^ (product >> 64) as u64
+    }
 }
 
 /// Whether two names are the same, without a call: most are a few words long.
-#[inline]
+#[inline(always)]
 fn is_same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
-    match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
-        (Some(last_a), Some(last_b)) => {
-            last_a == last_b && a.as_chunks::<8>().0.iter().eq(b.as_chunks::<8>().0)
-        }
+    if let (Some(last_a), Some(last_b)) = (a.last_chunk::<16>(), b.last_chunk::<16>()) {
+        return last_a == last_b && a.as_chunks::<16>().0.iter().eq(b.as_chunks::<16>().0);
+    }
+    match (a.first_chunk::<8>(), b.first_chunk::<8>(), a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(first_a), Some(first_b), Some(last_a), Some(last_b)) => first_a == first_b && last_a == last_b,
         _ => a.iter().eq(b),
     }
 }
