@@ -4,7 +4,11 @@
 use super::{Kind, NO_TAG, node};
 use crate::{
     point::TimestampMs,
-    stats::{Outcome, Request, calm::Times},
+    stats::{
+        Outcome, Request,
+        calm::Times,
+        histogram::{Bucket, bucket_of},
+    },
 };
 
 /// What is counted of one request, but for its names. As small as it can be: what one processor wrote reaches another one
@@ -17,6 +21,8 @@ pub(in crate::stats) struct Booking {
     pub(super) kind: Kind,
     /// Of an ok request, if the log has it.
     pub(super) latency_ms: Option<u32>,
+    /// The histogram's bucket of that.
+    pub(super) sample: Bucket,
     pub(super) status: u16,
     /// How long its names are; 0 for none.
     bucket: u16,
@@ -48,6 +54,7 @@ impl<'a> Entry<'a> {
             bytes_out: request.bytes_out,
             kind: Kind::of(request),
             latency_ms: request.record.request_time_ms.filter(|_| request.outcome == Outcome::Ok),
+            sample: bucket_of(request.record.request_time_ms.unwrap_or(0)),
             status: request.record.status,
             bucket: bucket.len() as u16,
             upstream: upstream.len() as u16,

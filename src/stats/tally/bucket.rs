@@ -138,6 +138,25 @@ impl Kinds {
 /// Rows that are fetched side by side: enough to keep the processor busy, few enough to stay in the nearest cache.
 const FETCHED: usize = 64;
 
+/// How many of the edges a body is beyond. They are sixteen times as large from one to the next.
+#[inline]
+fn size_edge(body: u64) -> usize {
+    const { assert!(edges_are_regular()) };
+    let beyond = u64::BITS - (body.saturating_sub(1) / SIZE_EDGES[0].0).leading_zeros();
+    (beyond.div_ceil(4) as usize).min(SIZE_EDGES.len())
+}
+
+const fn edges_are_regular() -> bool {
+    let mut at = 1;
+    while at < SIZE_EDGES.len() {
+        if SIZE_EDGES[at].0 != SIZE_EDGES[at - 1].0 * 16 {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
 /// What decides about the name of a bucket that is new in a window.
 pub(in crate::stats) struct Context<'a> {
     pub(in crate::stats) admission: &'a Admission,
@@ -152,8 +171,6 @@ pub(in crate::stats) struct Context<'a> {
 pub(in crate::stats) struct BucketTally {
     names: Names,
     rows: Rows,
-    /// Of the requests that are being booked: memory to work with.
-    numbers: Vec<u32>,
     kinds: Kinds,
     /// The row of each bucket's frequent kinds, and 1; 0 for none.
     places: Vec<u32>,
@@ -276,25 +293,25 @@ impl Tally for BucketTally {
         if self.sizes.is_empty() {
             self.sizes.resize(Class::ALL.len(), Default::default());
         }
-        let mut numbers = std::mem::take(&mut self.numbers);
+        self.rows.expect(batch.len());
         for (bookings, mut names) in batch.chunks(FETCHED) {
             // To find a name among thousands, or a row, takes the processor a wait or two, which it spends on the next ones
             // where they are looked for one right after the other.
-            numbers.extend(bookings.iter().map(|booking| self.number(names.next_of(booking), context)));
-            for (number, booking) in numbers.iter_mut().zip(bookings) {
-                *number = self.row(*number, booking.kind);
+            let mut rows = [0; FETCHED];
+            for (row, booking) in rows.iter_mut().zip(bookings) {
+                let bucket = self.number(names.next_of(booking), context);
+                *row = self.row(bucket, booking.kind);
             }
-            self.rows.fetch(numbers.iter().copied());
-            for (booking, row) in bookings.iter().zip(numbers.drain(..)) {
-                self.rows.record(row, booking);
+            let rows = &rows[..bookings.len()];
+            self.rows.fetch(rows.iter().copied());
+            for (booking, row) in bookings.iter().zip(rows) {
+                self.rows.record(*row, booking);
                 if booking.outcome == Outcome::Ok {
                     let body = booking.bytes_in.max(booking.bytes_out);
-                    let edge = SIZE_EDGES.iter().filter(|(edge, _)| body > *edge).count();
-                    self.sizes[booking.kind.class()][edge] += 1;
+                    self.sizes[booking.kind.class()][size_edge(body)] += 1;
                 }
             }
         }
-        self.numbers = numbers;
     }
 
     fn pack(&mut self) -> Contents {
@@ -332,6 +349,16 @@ impl Tally for BucketTally {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_told_apart_by_their_edges() {
+        let around = |edge: u64| [edge - 1, edge, edge + 1];
+        let bodies = SIZE_EDGES.iter().flat_map(|(edge, _)| around(*edge)).chain([0, 1, u64::MAX]);
+        for body in bodies {
+            let expected = SIZE_EDGES.iter().filter(|(edge, _)| body > *edge).count();
+            assert_eq!(size_edge(body), expected, "{body}");
+        }
+    }
 
     #[test]
     fn what_is_long_is_no_tag_whatever_it_is() {

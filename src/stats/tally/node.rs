@@ -108,6 +108,7 @@ impl Tally for NodeTally {
 
     fn book(&mut self, batch: &Batch, (): &()) {
         self.log[counter::LINES] += batch.len() as u64;
+        self.rows.expect(batch.len());
         for (booking, upstream) in batch.with_upstreams() {
             self.statuses[usize::from(booking.status.min(999))] += 1;
             let class_row = booking.kind.class_and_size() as u32;

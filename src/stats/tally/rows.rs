@@ -120,7 +120,6 @@ impl Rows {
 
     #[inline]
     pub(super) fn record(&mut self, row: u32, booking: &Booking) {
-        self.recorded += 1;
         let cell = &mut self.rows[row as usize];
         cell.record(booking);
         debug_assert!(
@@ -129,8 +128,13 @@ impl Rows {
         );
         if let Some(ms) = booking.latency_ms {
             cell.record_latency(ms);
-            self.samples.push(row << BUCKET_BITS | u32::from(histogram::bucket_of(ms)));
+            self.samples.push(row << BUCKET_BITS | u32::from(booking.sample));
         }
+    }
+
+    /// As many requests are about to be recorded.
+    pub(super) fn expect(&mut self, requests: usize) {
+        self.recorded = self.recorded.saturating_add(requests as u32);
     }
 
     pub(super) fn is_full(&self) -> bool {
