@@ -22,12 +22,7 @@ pub struct Names {
 impl Default for Names {
     fn default() -> Self {
         static KEYS: OnceLock<Keys> = OnceLock::new();
-        Self {
-            keys: *KEYS.get_or_init(Keys::new),
-            arena: Vec::new(),
-            places: Vec::new(),
-            slots: Vec::new(),
-        }
+        Self { keys: *KEYS.get_or_init(Keys::new), arena: Vec::new(), places: Vec::new(), slots: Vec::new() }
     }
 }
 
@@ -212,8 +207,7 @@ impl Keys {
     #[inline(always)]
     fn mix(self, hash: u64, bytes: &[u8; 16]) -> u64 {
         let bytes = u128::from_le_bytes(*bytes);
-        let product =
-            u128::from(bytes as u64 ^ hash) * u128::from((bytes >> 64) as u64 ^ self.factor);
+        let product = u128::from(bytes as u64 ^ hash) * u128::from((bytes >> 64) as u64 ^ self.factor);
         product as u64 ^ (product >> 64) as u64
     }
 }

@@ -78,7 +78,6 @@ fn run(mut windows: Windows, blocks: &[(i64, Vec<Input>)], has_clock: bool, way:
     let (mut parts, mut fragments, mut states) = (Vec::new(), Vec::new(), Vec::new());
     let mut now_ms: TimestampMs = START_MS;
     let mut together = Together::default();
-    let events = EventSettings::default();
     for (passed, inputs) in blocks {
         now_ms += passed;
         for (at, input) in inputs.iter().enumerate() {
@@ -94,7 +93,7 @@ fn run(mut windows: Windows, blocks: &[(i64, Vec<Input>)], has_clock: bool, way:
                     let time_ms = now_ms + at as i64 * 40 + shift;
                     let line = line(time_ms, name).status(*status);
                     line.measure(|request, text| {
-                        if way == Way::Together && !has_clock && !request.may_be_event(&events) {
+                        if way == Way::Together && !has_clock && !windows.wanted().wants(request) {
                             together.push(request);
                         } else {
                             together.record(&mut windows);
