@@ -54,19 +54,13 @@ impl Mark {
 impl Names {
     /// The number of a name, new or known.
     pub fn intern(&mut self, name: &[u8]) -> u32 {
-        let hash = self.keys.hash(name);
-        self.find(name, hash).unwrap_or_else(|| self.insert(name, hash))
+        self.find(name).unwrap_or_else(|| self.insert(name))
     }
 
-    /// The number of a known name, or of a new one that is welcome: `welcome` is asked with how many there are.
+    /// The number of a known name.
     #[inline(always)]
-    pub fn find_or_insert(&mut self, name: &[u8], welcome: impl FnOnce(usize) -> bool) -> Option<u32> {
+    pub fn find(&self, name: &[u8]) -> Option<u32> {
         let hash = self.keys.hash(name);
-        self.find(name, hash).or_else(|| welcome(self.len()).then(|| self.insert(name, hash)))
-    }
-
-    #[inline(always)]
-    fn find(&self, name: &[u8], hash: u64) -> Option<u32> {
         let (mark, last) = (Mark::new(hash, name), self.slots.len().wrapping_sub(1));
         let mut at = hash as usize;
         loop {
@@ -90,8 +84,11 @@ impl Names {
             && (name.len() < Mark::LENGTH || is_whole())
     }
 
+    /// Gives a name that is not known a number.
     #[cold]
-    fn insert(&mut self, name: &[u8], hash: u64) -> u32 {
+    #[inline(never)]
+    fn insert(&mut self, name: &[u8]) -> u32 {
+        let hash = self.keys.hash(name);
         if 2 * (self.len() + 1) > self.slots.len() {
             self.grow();
         }

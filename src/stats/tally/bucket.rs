@@ -257,21 +257,29 @@ impl BucketTally {
         row
     }
 
-    /// The number of a bucket's name; of `_unknown_` for names that no bucket can have, and for those that are no
-    /// candidates any more.
+    /// The number of a bucket's name.
     #[inline(always)]
     fn number(&mut self, name: &[u8], context: &Context<'_>) -> u32 {
-        if name.is_empty() {
-            return self.names.intern(NO_BUCKET.as_bytes());
+        let known = if name.is_empty() { None } else { self.names.find(name) };
+        match known {
+            Some(number) => number,
+            None => self.number_of_other(name, context),
         }
-        let admission = context.admission;
-        self.names
-            .find_or_insert(name, |_| {
-                is_tag(name)
-                    && (context.highest_candidate == u64::MAX
-                        || admission.is_candidate(name, context.highest_candidate, context.settled_ms))
-            })
-            .unwrap_or_else(|| self.names.intern(UNKNOWN_BUCKET.as_bytes()))
+    }
+
+    /// The number of a name that is new, or none; of `_unknown_` for names that no bucket can have, and for those that are no
+    /// candidates any more.
+    #[cold]
+    #[inline(never)]
+    fn number_of_other(&mut self, name: &[u8], context: &Context<'_>) -> u32 {
+        let Context { admission, highest_candidate, settled_ms } = *context;
+        let is_welcome = is_tag(name)
+            && (highest_candidate == u64::MAX || admission.is_candidate(name, highest_candidate, settled_ms));
+        self.names.intern(match name {
+            b"" => NO_BUCKET.as_bytes(),
+            name if is_welcome => name,
+            _ => UNKNOWN_BUCKET.as_bytes(),
+        })
     }
 }
 

@@ -67,10 +67,11 @@ impl NodeTally {
     }
 
     fn row_of_upstream(&mut self, name: &[u8], class_row: u32) -> u32 {
-        let id = self
-            .upstream_names
-            .find_or_insert(name, |known| known < UPSTREAMS && is_address(name))
-            .unwrap_or_else(|| self.upstream_names.intern(OTHER.as_bytes()));
+        let names = &mut self.upstream_names;
+        let id = names.find(name).unwrap_or_else(|| {
+            let is_welcome = names.len() < UPSTREAMS && is_address(name);
+            names.intern(if is_welcome { name } else { OTHER.as_bytes() })
+        });
         let end = (id as usize + 2) * CLASS_ROWS;
         if self.rows.rows.len() < end {
             self.rows.rows.resize(end, Row::new(0, Kind::NONE));
