@@ -98,6 +98,11 @@ impl Batch {
         self.bookings.len()
     }
 
+    /// None at all.
+    pub fn is_empty(&self) -> bool {
+        self.bookings.is_empty()
+    }
+
     /// Their times; `None` if there are none.
     pub(in crate::stats) fn times(&self) -> Option<Times> {
         self.bookings.last()?;
