@@ -2,7 +2,7 @@
 
 use fearless_simd::{Simd, prelude::*, u8x32};
 
-use super::plain::{chunk, eight};
+use super::plain::{WINDOW, chunk, eight};
 use super::present;
 use crate::access_log::{Method, PlainTarget, Record, scan};
 
@@ -24,17 +24,18 @@ pub(super) fn split<'a>(request: &'a [u8], record: &mut Record<'a>) {
     split_rarely(method, rest, record);
 }
 
-/// The same for a request that stands in a block from `at` to `end`. Nearly all have a plain target, and that is noted.
+/// The same for a request that stands in a line from `at` to `end`. Nearly all have a plain target, and that is noted.
 #[inline(always)]
 pub(super) fn split_in<'a, S: Simd>(
     simd: S,
-    block: &'a [u8],
-    at: u32,
-    end: u32,
+    window: &[u8; WINDOW],
+    line: &'a [u8],
+    at: usize,
+    end: usize,
     record: &mut Record<'a>,
 ) -> Option<()> {
-    if split_plainly(simd, block, at, end, record).is_none() {
-        split(present(block.get(at as usize..end as usize)?).unwrap_or_default(), record);
+    if split_plainly(simd, window, line, at, end, record).is_none() {
+        split(present(line.get(at..end)?).unwrap_or_default(), record);
     }
     Some(())
 }
@@ -43,22 +44,22 @@ pub(super) fn split_in<'a, S: Simd>(
 #[inline(always)]
 fn split_plainly<'a, S: Simd>(
     simd: S,
-    block: &'a [u8],
-    at: u32,
-    end: u32,
+    window: &[u8; WINDOW],
+    line: &'a [u8],
+    at: usize,
+    end: usize,
     record: &mut Record<'a>,
 ) -> Option<()> {
-    let text = |from: u32, to: u32| block.get(from as usize..to as usize);
-    let (method, length) = frequent_method(eight(block, at)?)?;
-    let (start, blank) = (at + length + 1, end.checked_sub(PROTOCOL.len() as u32)?);
-    if text(blank, end)? != PROTOCOL {
+    let (method, length) = frequent_method(eight(window, at)?)?;
+    let (start, blank) = (at + length + 1, end.checked_sub(PROTOCOL.len())?);
+    if chunk(window, blank)? != PROTOCOL {
         return None;
     }
-    let target = text(start, blank)?;
-    let path = plain_path(simd, target, block.get(start as usize..)?)?;
-    let segment = plain_segment(simd, path, chunk(block, start)?)?;
-    record.request = text(at, end)?;
-    record.method = text(at, at + length)?;
+    let target = line.get(start..blank)?;
+    let path = plain_path(simd, target, window.get(start..)?)?;
+    let segment = plain_segment(simd, path, chunk(window, start)?)?;
+    record.request = line.get(at..end)?;
+    record.method = line.get(at..at + length)?;
     record.uri = target;
     record.plain = Some(PlainTarget { method, segment, path: path.len() });
     Some(())
@@ -67,15 +68,15 @@ fn split_plainly<'a, S: Simd>(
 /// What ends nearly all requests.
 const PROTOCOL: &[u8; 9] = b" HTTP/1.1";
 
-/// The path of a target that has no blank, and none of it encoded. `block` begins with the target, and a blank follows it.
+/// The path of a target that has no blank, and none of it encoded. `window` begins with the target, and a blank follows it.
 #[inline(always)]
-fn plain_path<'a, S: Simd>(simd: S, target: &'a [u8], block: &[u8]) -> Option<&'a [u8]> {
-    let path = scan::first_of(simd, [b' ', b'?', b'%'], block)? as usize;
+fn plain_path<'a, S: Simd>(simd: S, target: &'a [u8], window: &[u8]) -> Option<&'a [u8]> {
+    let path = scan::first_of(simd, [b' ', b'?', b'%'], window)?;
     if path == target.len() {
         return Some(target);
     }
     let (path, query) = target.split_at_checked(path)?;
-    let blank = scan::first_of(simd, [b' '], block.get(path.len()..)?)? as usize;
+    let blank = scan::first_of(simd, [b' '], window.get(path.len()..)?)?;
     (query.first() == Some(&b'?') && blank == query.len()).then_some(path)
 }
 
@@ -119,8 +120,8 @@ fn method_length(request: &[u8]) -> Option<usize> {
 
 /// The method at the start of eight bytes and its length, if it is one of those that nearly all requests have.
 #[inline(always)]
-fn frequent_method(bytes: u64) -> Option<(Method, u32)> {
-    const FREQUENT: [(u64, u64, u32, Method); 5] = [
+fn frequent_method(bytes: u64) -> Option<(Method, usize)> {
+    const FREQUENT: [(u64, u64, usize, Method); 5] = [
         frequent(b"GET ", Method::Get),
         frequent(b"PUT ", Method::Put),
         frequent(b"HEAD ", Method::Head),
@@ -132,9 +133,9 @@ fn frequent_method(bytes: u64) -> Option<(Method, u32)> {
 }
 
 /// The method's bytes and the blank, as a number, what of eight bytes they are, and the method's length.
-const fn frequent(text: &[u8], method: Method) -> (u64, u64, u32, Method) {
+const fn frequent(text: &[u8], method: Method) -> (u64, u64, usize, Method) {
     let (bytes, mask) = scan::head_and_mask(text);
-    (bytes, mask, text.len() as u32 - 1, method)
+    (bytes, mask, text.len() - 1, method)
 }
 
 fn skip_blanks(text: &[u8]) -> &[u8] {
