@@ -257,13 +257,16 @@ where
     'a: 'w,
 {
     let rest = lines.block.get(lines.start..)?;
-    let length = (*marks.last()? as usize).checked_sub(lines.start).filter(|length| *length <= LONGEST)?;
-    let line = rest.get(..length)?;
-    if let Some(window) = rest.first_chunk() {
-        return Some((line, window));
+    let length = (*marks.last()? as usize).wrapping_sub(lines.start);
+    if length > LONGEST {
+        return None;
     }
-    spare[..=length].copy_from_slice(rest.get(..=length)?);
-    Some((line, spare))
+    if let Some(window) = rest.first_chunk::<WINDOW>() {
+        return Some((&window[..length], window));
+    }
+    let line = rest.get(..=length)?;
+    spare[..=length].copy_from_slice(line);
+    Some((&line[..length], spare))
 }
 
 /// The steps of a format.
@@ -384,14 +387,20 @@ impl<'a, S: Simd> Reading<'_, 'a, S> {
     /// The first blank from there on.
     #[inline(always)]
     fn first_blank(&self, at: usize) -> Option<usize> {
-        Some(at + scan::first_of(self.simd, [b' '], self.window.get(at..)?)?)
+        // Here and elsewhere: a closure for what is rare would be called for what is frequent.
+        match scan::near(self.simd, b' ', chunk(self.window, at)?) {
+            Some(length) => Some(at + length),
+            None => Some(at + far_blank(self.from(at)?)?),
+        }
     }
 
     /// The end of a number, and the number.
     #[inline(always)]
     fn number(&self, at: usize) -> Option<(usize, u64)> {
-        let (length, number) = value::up_to_eight_digits(self.simd, chunk(self.window, at)?)
-            .or_else(|| value::all_digits(self.from(at)?))?;
+        let (length, number) = match value::up_to_eight_digits(self.simd, chunk(self.window, at)?) {
+            Some(number) => number,
+            None => value::all_digits(self.from(at)?)?,
+        };
         Some((at + length, number))
     }
 
@@ -473,6 +482,12 @@ impl<'a, S: Simd> Reading<'_, 'a, S> {
     fn from(&self, at: usize) -> Option<&'a [u8]> {
         self.line.get(at..)
     }
+}
+
+/// The first blank, of a long address.
+#[cold]
+fn far_blank(text: &[u8]) -> Option<usize> {
+    memchr::memchr(b' ', text)
 }
 
 /// Eight bytes as a number, the first in its lowest byte.
