@@ -203,12 +203,16 @@ mod tests {
                     prop_assert_eq!(find_any_from([b'x', byte], &input, from), either.map(|at| from + at));
                 }
                 if let Some(far) = input.first_chunk() {
-                    let first = dispatch!(Level::new(), simd => Set::of(&[byte, b'x']).first(simd, far));
-                    prop_assert_eq!(first, either.filter(|at| *at < FAR));
+                    for level in [Level::new(), BASELINE] {
+                        let first = dispatch!(level, simd => Set::of(&[byte, b'x']).first(simd, far));
+                        prop_assert_eq!(first, either.filter(|at| *at < FAR));
+                    }
                 }
                 if let Some(chunk) = input.first_chunk() {
-                    let found = dispatch!(Level::new(), simd => near(simd, byte, chunk));
-                    prop_assert_eq!(found, expected.filter(|at| *at < CHUNK));
+                    for level in [Level::new(), BASELINE] {
+                        let found = dispatch!(level, simd => near(simd, byte, chunk));
+                        prop_assert_eq!(found, expected.filter(|at| *at < CHUNK));
+                    }
                 }
             }
         }

@@ -255,8 +255,10 @@ mod tests {
             let mut text = text;
             text[known..].fill(b' ');
             let expected = all_digits(&text).filter(|(length, _)| *length <= 8);
-            let found = dispatch!(Level::new(), simd => up_to_eight_digits(simd, &text));
-            prop_assert_eq!(found, expected);
+            for level in [Level::new(), Level::baseline()] {
+                let found = dispatch!(level, simd => up_to_eight_digits(simd, &text));
+                prop_assert_eq!(found, expected);
+            }
         }
 
         #[test]

@@ -196,9 +196,10 @@ mod tests {
         ) {
             let query = [long.as_bytes(), &query].concat();
             let target = [path.as_bytes(), &query].concat();
-            for (target, from) in [(&query, 0), (&target, path.len())] {
+            let levels = [Level::new(), Level::baseline()];
+            for ((target, from), level) in [(&query, 0), (&target, path.len())].into_iter().zip(levels) {
                 let mut found = Vec::new();
-                dispatch!(Level::new(), simd => {
+                dispatch!(level, simd => {
                     let mut pairs = Pairs::new(simd, target, from);
                     while let Some((name, value)) = pairs.next() {
                         assert_eq!(name.head, head(name.text));
