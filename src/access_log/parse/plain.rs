@@ -219,7 +219,7 @@ fn read_lines<'a, 'm, S: Simd>(
 ) -> Lines<'a, 'm> {
     // One for all lines: each has the same values, and writes all of them.
     let mut record = Record { escape: lines.escape, ..Record::default() };
-    let mut spare = [0; WINDOW];
+    let mut spare = None;
     while let Some((marks, rest)) = lines.marks.split_at_checked(steps.marks()) {
         let Some((line, window)) = look_at(lines, marks, &mut spare) else { break };
         // But for these, which are put together from several.
@@ -251,7 +251,7 @@ pub(super) const WINDOW: usize = LONGEST + 1 + 192;
 fn look_at<'a, 'w>(
     lines: Lines<'a, '_>,
     marks: &[u32],
-    spare: &'w mut [u8; WINDOW],
+    spare: &'w mut Option<[u8; WINDOW]>,
 ) -> Option<(&'a [u8], &'w [u8; WINDOW])>
 where
     'a: 'w,
@@ -265,6 +265,8 @@ where
         return Some((&window[..length], window));
     }
     let line = rest.get(..=length)?;
+    // Made only here: lines with escapes come one by one, and to make it for each would take longer than to read them.
+    let spare = spare.get_or_insert([0; WINDOW]);
     spare[..=length].copy_from_slice(line);
     Some((&line[..length], spare))
 }
