@@ -1,13 +1,15 @@
 //! Finding bytes. Most values are short: a look at the first words is cheaper than calling memchr.
 
-use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x16, u8x32};
+use fearless_simd::{Level, Simd, dispatch, mask8x64, prelude::*, u8x16, u8x32, u8x64};
 use memchr::{memchr, memchr_iter, memchr2};
 
 /// What every processor of this kind can do: known when compiling, so that nothing is asked and no call is made.
 const BASELINE: Level = Level::baseline();
 
 /// As many bytes as are looked at at once.
-pub(super) const CHUNK: usize = 32;
+const CHUNK: usize = 32;
+/// As many where something ends that is longer than that.
+pub(super) const FAR: usize = 128;
 
 /// The first eight bytes of a text as a number, the first in its lowest byte, and which of its bits they are: to compare as
 /// many at once.
@@ -48,41 +50,52 @@ pub(super) fn find_near(byte: u8, input: &[u8]) -> Option<usize> {
     memchr(byte, input)
 }
 
-/// Where one of these bytes first stands, by whole chunks: what is left after them is not looked at. For texts that stand
-/// inside a block, where something follows that ends the search.
+/// Where the byte first stands in a chunk.
 #[inline(always)]
-pub(super) fn first_of<S: Simd, const N: usize>(simd: S, bytes: [u8; N], text: &[u8]) -> Option<u32> {
-    let mut at = 0;
-    for chunk in text.as_chunks::<CHUNK>().0 {
-        let chunk = u8x32::simd_from(simd, *chunk);
-        let mut found = chunk.simd_eq(bytes[0]);
-        for byte in &bytes[1..] {
-            found |= chunk.simd_eq(*byte);
-        }
-        let bits = found.to_bitmask();
-        if bits != 0 {
-            return Some(at + bits.trailing_zeros());
-        }
-        at += CHUNK as u32;
-    }
-    None
+pub(super) fn near<S: Simd>(simd: S, byte: u8, chunk: &[u8; CHUNK]) -> Option<usize> {
+    let bits = u8x32::simd_from(simd, *chunk).simd_eq(byte).to_bitmask();
+    (bits != 0).then_some(bits.trailing_zeros() as usize)
 }
 
-/// How long the first segment of a path is, and whether there is a colon in it.
-#[inline]
-pub(super) fn segment(path: &[u8]) -> (usize, bool) {
-    if let Some(near) = path.first_chunk() {
-        let (slashes, colons) = dispatch!(BASELINE, simd => {
-            let text = u8x32::simd_from(simd, *near);
-            (text.simd_eq(b'/').to_bitmask(), text.simd_eq(b':').to_bitmask())
-        });
-        if slashes != 0 {
-            // All bits below the lowest that is set.
-            return (slashes.trailing_zeros() as usize, colons & (slashes - 1) & !slashes != 0);
+/// Bytes to look for, told by their four low bits: each in the entry that these lead to, and in the other entries bytes that
+/// these do not lead to. To look up one entry and compare it replaces a comparison for each.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Set([u8; 16]);
+
+impl Set {
+    /// Of bytes of which no two have the same four low bits.
+    pub(super) const fn of(bytes: &[u8]) -> Self {
+        let mut entries = [1; 16];
+        entries[1] = 0;
+        let mut at = 0;
+        while at < bytes.len() {
+            let entry = &mut entries[bytes[at] as usize % 16];
+            assert!(*entry <= 1, "two bytes have the same low bits");
+            *entry = bytes[at];
+            at += 1;
         }
+        Self(entries)
     }
-    let length = memchr(b'/', path).unwrap_or(path.len());
-    (length, memchr(b':', &path[..length]).is_some())
+
+    /// Which bytes of a text are among them.
+    #[inline(always)]
+    pub(super) fn among<S: Simd>(&self, simd: S, text: &[u8; 64]) -> mask8x64<S> {
+        let text = u8x64::simd_from(simd, *text);
+        u8x64::block_splat(u8x16::simd_from(simd, self.0))
+            .swizzle_dyn_within_blocks(text & 0x0f)
+            .simd_eq(text)
+    }
+
+    /// Where the first of them stands, if there is one: for what is mostly longer than a chunk.
+    #[inline(always)]
+    pub(super) fn first<S: Simd>(&self, simd: S, text: &[u8; FAR]) -> Option<usize> {
+        let [low, high] = text.as_chunks().0 else { return None };
+        let low = self.among(simd, low).to_bitmask();
+        let high = self.among(simd, high).to_bitmask();
+        let high_first = 64 + high.trailing_zeros();
+        let first = if low != 0 { low.trailing_zeros() } else { high_first };
+        (first < FAR as u32).then_some(first as usize)
+    }
 }
 
 /// Where one of these bytes first stands. In place and without a call.
@@ -177,13 +190,6 @@ mod tests {
 
     proptest! {
         #[test]
-        fn finds_the_first_segment(path in prop::collection::vec(prop::sample::select(b"ab/:".as_slice()), 0..80), more in 0usize..60) {
-            let path = [vec![b'a'; more], path].concat();
-            let first = path.split(|byte| *byte == b'/').next().unwrap_or_default();
-            prop_assert_eq!(segment(&path), (first.len(), first.contains(&b':')));
-        }
-
-        #[test]
         fn finds_what_is_there(input in prop::collection::vec(prop::sample::select(b"\0\x01-\" ax\x7f\x80\xff".as_slice()), 0..200)) {
             for byte in [0, b'"', b' ', b'-', 0x80, 0xff] {
                 let expected = input.iter().position(|other| *other == byte);
@@ -196,9 +202,18 @@ mod tests {
                     let either = input[from..].iter().position(|other| *other == byte || *other == b'x');
                     prop_assert_eq!(find_any_from([b'x', byte], &input, from), either.map(|at| from + at));
                 }
-                let whole = input.len() / CHUNK * CHUNK;
-                let first = dispatch!(Level::new(), simd => first_of(simd, [b'x', byte], &input));
-                prop_assert_eq!(first, either.filter(|at| *at < whole).map(|at| at as u32));
+                if let Some(far) = input.first_chunk() {
+                    for level in [Level::new(), BASELINE] {
+                        let first = dispatch!(level, simd => Set::of(&[byte, b'x']).first(simd, far));
+                        prop_assert_eq!(first, either.filter(|at| *at < FAR));
+                    }
+                }
+                if let Some(chunk) = input.first_chunk() {
+                    for level in [Level::new(), BASELINE] {
+                        let found = dispatch!(level, simd => near(simd, byte, chunk));
+                        prop_assert_eq!(found, expected.filter(|at| *at < CHUNK));
+                    }
+                }
             }
         }
     }

@@ -1,9 +1,10 @@
 //! The query of a request: which of the names that RGW knows are there. Values are secrets and are not kept.
 
-use memchr::memchr;
+mod pairs;
 
-use super::percent::escaped_byte;
-use crate::access_log::scan;
+use fearless_simd::{Level, dispatch};
+
+use pairs::{DECODED, Name, Pairs, Value, decode_into, head};
 
 macro_rules! keys {
     ($($variant:ident = $text:literal,)+) => {
@@ -85,41 +86,61 @@ keys! {
     Versions = b"versions",
 }
 
-/// The keys whose name begins with this letter, and those whose name has this length, as bits: together they leave one
-/// candidate, or nearly always none.
-const BY_FIRST: [u64; 26] = {
-    let mut sets = [0; 26];
+/// A name that says that a request is signed: not anonymous.
+const SIGNATURES: [&[u8]; 3] = [b"X-Amz-Signature", b"Signature", b"temp_url_sig"];
+
+/// All names that say something, keys first, in their order: the head of each, and all of it.
+const NAMES: [(u64, &[u8]); Key::ALL.len() + SIGNATURES.len()] = {
+    let mut names: [(u64, &[u8]); Key::ALL.len() + SIGNATURES.len()] =
+        [(0, b""); Key::ALL.len() + SIGNATURES.len()];
     let mut at = 0;
-    while at < Key::ALL.len() {
-        sets[(Key::ALL[at].name()[0] - b'a') as usize] |= 1 << at;
+    while at < names.len() {
+        let keys = Key::ALL.len();
+        let name = if at < keys { Key::ALL[at].name() } else { SIGNATURES[at - keys] };
+        names[at] = (head(name), name);
         at += 1;
     }
-    sets
-};
-const BY_LENGTH: [u64; 32] = {
-    let mut sets = [0; 32];
-    let mut at = 0;
-    while at < Key::ALL.len() {
-        sets[Key::ALL[at].name().len()] |= 1 << at;
-        at += 1;
-    }
-    sets
+    names
 };
 
-impl Key {
-    /// The key of this name, decoded.
-    pub(super) fn from_name(name: &[u8]) -> Option<Self> {
-        let letter = usize::from(name.first()?.wrapping_sub(b'a'));
-        let mut candidates = BY_FIRST.get(letter)? & BY_LENGTH.get(name.len())?;
-        while candidates != 0 {
-            let key = Self::ALL[candidates.trailing_zeros() as usize];
-            if key.name() == name {
-                return Some(key);
-            }
-            candidates &= candidates - 1;
-        }
-        None
+/// Where in [`NAMES`] a name with this head is, if there is one: no two of them lead to one slot, so that none has to be
+/// searched for.
+const SLOTS: [u8; 256] = {
+    let mut slots = [u8::MAX; 256];
+    let mut at = 0;
+    while at < NAMES.len() {
+        let slot = &mut slots[slot(NAMES[at].0)];
+        assert!(*slot == u8::MAX, "two names lead to one slot: another factor is needed");
+        *slot = at as u8;
+        at += 1;
     }
+    slots
+};
+
+const fn slot(head: u64) -> usize {
+    // Found by trial.
+    const FACTOR: u64 = 0x921a_7ada_3445_c33b;
+    (head.wrapping_mul(FACTOR) >> 56) as usize
+}
+
+/// The number in [`NAMES`] of a name.
+#[inline(always)]
+fn number(name: Name<'_>) -> Option<usize> {
+    let number = usize::from(SLOTS[slot(name.head)]);
+    let (head, text) = NAMES.get(number)?;
+    name.is(*head, text).then_some(number)
+}
+
+/// Calls `each` with every key whose name is in a query.
+pub(super) fn for_each_key(query: &[u8], mut each: impl FnMut(Key)) {
+    dispatch!(Level::baseline(), simd => {
+        let mut pairs = Pairs::new(simd, query, 0);
+        while let Some((name, _)) = pairs.next() {
+            if let Some(key) = number(name).and_then(|number| Key::ALL.get(number)) {
+                each(*key);
+            }
+        }
+    });
 }
 
 /// What the admin API's `type=` says: with `log` and `config`, the one value that is part of an operation's name.
@@ -156,9 +177,13 @@ impl Query {
 
     /// The same of a query that begins somewhere in a target.
     pub(super) fn parse_from(target: &[u8], query: usize) -> Self {
-        let mut found = Self::default();
-        for_each_pair_from(target, query, |name, value| found.add(name, value));
-        found
+        dispatch!(Level::new(), simd => {
+            let (mut found, mut pairs) = (Self::default(), Pairs::new(simd, target, query));
+            while let Some((name, value)) = pairs.next() {
+                found.add(name, value);
+            }
+            found
+        })
     }
 
     /// Whether a name is there, whatever its value.
@@ -171,18 +196,22 @@ impl Query {
         self.keys & ((1 << Key::Append as u8) - 1) == 0
     }
 
-    fn add(&mut self, name: &[u8], value: &[u8]) {
-        let Some(key) = Key::from_name(name) else {
-            self.from_gateway |= name.starts_with(b"rgwx-");
-            self.signed |= matches!(name, b"X-Amz-Signature" | b"Signature" | b"temp_url_sig");
+    #[inline(always)]
+    fn add(&mut self, name: Name<'_>, value: Value<'_>) {
+        let Some(number) = number(name) else {
+            self.from_gateway |= name.text.starts_with(b"rgwx-");
             return;
         };
-        self.keys |= 1 << key as u8;
+        let Some(key) = Key::ALL.get(number) else {
+            self.signed = true;
+            return;
+        };
+        self.keys |= 1 << number;
         match key {
             Key::UploadId => self.upload_id_given |= !value.is_empty(),
             Key::Type => {
                 let mut decoded = [0; DECODED];
-                let length = decode_into(value, &mut decoded);
+                let length = decode_into(value.text(), &mut decoded);
                 self.type_value = match &decoded[..length] {
                     b"metadata" => TypeValue::Metadata,
                     b"data" => TypeValue::Data,
@@ -197,66 +226,6 @@ impl Query {
     }
 }
 
-/// How much of a pair or value is decoded: more than any name or value that we know has.
-const DECODED: usize = 48;
-
-/// Calls `each` with every name, decoded, and its value, as sent. RGW splits at `&`, decodes, and only then splits at the
-/// first `=`, so that `acl%3Dx` is `acl`; of such a pair, all of it is given as the value.
-#[inline]
-pub(super) fn for_each_pair(query: &[u8], each: impl FnMut(&[u8], &[u8])) {
-    for_each_pair_from(query, 0, each);
-}
-
-/// The same of a query that begins somewhere in a target.
-#[inline]
-fn for_each_pair_from(target: &[u8], query: usize, mut each: impl FnMut(&[u8], &[u8])) {
-    let mut start = query;
-    while start < target.len() {
-        let end = scan::find_any_from([b'=', b'&', b'%', b'+'], target, start).unwrap_or(target.len());
-        let name = &target[start..end];
-        start = match target.get(end) {
-            Some(b'=') => {
-                let next = scan::find_any_from([b'&'], target, end).unwrap_or(target.len());
-                each(name, &target[end + 1..next]);
-                next
-            }
-            Some(b'%' | b'+') => {
-                let next = scan::find_any_from([b'&'], target, end).unwrap_or(target.len());
-                encoded_pair(&target[start..next], &mut each);
-                next
-            }
-            _ => {
-                each(name, b"");
-                end
-            }
-        } + 1;
-    }
-}
-
-/// A pair with something to decode before its first `=`.
-#[cold]
-fn encoded_pair(pair: &[u8], each: &mut impl FnMut(&[u8], &[u8])) {
-    let mut decoded = [0; DECODED];
-    let length = decode_into(pair, &mut decoded);
-    let name = memchr(b'=', &decoded[..length]).map_or(&decoded[..length], |at| &decoded[..at]);
-    each(name, memchr(b'=', pair).map_or(pair, |at| &pair[at + 1..]));
-}
-
-/// Percent-decoding as in a form: `+` is a blank. Stops when `into` is full; returns how much of it was written.
-fn decode_into(mut from: &[u8], into: &mut [u8; DECODED]) -> usize {
-    for (written, slot) in into.iter_mut().enumerate() {
-        let Some(&first) = from.first() else { return written };
-        let (byte, length) = match escaped_byte(from) {
-            Some(byte) => (byte, 3),
-            None if first == b'+' => (b' ', 1),
-            None => (first, 1),
-        };
-        *slot = byte;
-        from = &from[length..];
-    }
-    DECODED
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,9 +233,11 @@ mod tests {
     #[test]
     fn keys_fit_into_the_set_and_lead_back() {
         assert!(Key::ALL.len() <= 64);
-        assert_eq!(Key::from_name(b""), None);
+        for_each_key(b"&", |key| panic!("{key:?} has no name"));
         for &key in Key::ALL {
-            assert_eq!(Key::from_name(key.name()), Some(key));
+            let mut found = Vec::new();
+            for_each_key(key.name(), |key| found.push(key));
+            assert_eq!(found, [key]);
             assert!(Query::parse(key.name()).has(key));
             assert!(key.name().len() < DECODED);
         }

@@ -4,7 +4,9 @@
 //! after a few bytes, a branch that nobody can predict. Sixteen bytes are compared at once instead, all of the block
 //! in one go, and what matches is written down.
 
-use fearless_simd::{Level, Simd, dispatch, mask8x64, prelude::*, u8x16, u8x64};
+use fearless_simd::{Level, Simd, dispatch, mask8x64, prelude::*, u8x64};
+
+use crate::access_log::scan::Set;
 
 /// Positions of all marks in a block of whole lines, ascending. A mark is a quote, a backslash, a newline or a byte 0. So
 /// between two marks is text that nginx did not have to escape and that ends no line, and a line whose marks are the
@@ -114,27 +116,12 @@ fn can_compress(level: Level) -> bool {
     return false;
 }
 
-/// Which bytes of the stride are marks: those that are the mark of their four low bits.
+/// Which bytes of the stride are marks.
 #[inline(always)]
 fn marked<S: Simd>(simd: S, stride: &[u8; STRIDE]) -> mask8x64<S> {
-    let text = u8x64::simd_from(simd, *stride);
-    u8x64::block_splat(u8x16::simd_from(simd, BY_LOW_BITS))
-        .swizzle_dyn_within_blocks(text & 0x0f)
-        .simd_eq(text)
+    const MARKS: Set = Set::of(b"\0\n\"\\");
+    MARKS.among(simd, stride)
 }
-
-/// No two marks have the same four low bits, so looking up one and comparing it with the byte replaces four comparisons.
-/// Where there is no mark, the entry is one that its own place does not lead to.
-const BY_LOW_BITS: [u8; 16] = {
-    let mut marks = [1; 16];
-    let (mut at, all) = (0, b"\0\n\"\\");
-    marks[1] = 0;
-    while at < all.len() {
-        marks[all[at] as usize % 16] = all[at];
-        at += 1;
-    }
-    marks
-};
 
 #[cfg(test)]
 mod tests {

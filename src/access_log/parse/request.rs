@@ -1,10 +1,11 @@
 //! The text of `$request`: method and target, if it is a request at all.
 
-use fearless_simd::{Simd, prelude::*, u8x32};
+use fearless_simd::{Simd, prelude::*};
 
-use super::plain::{chunk, eight};
+use super::plain::{WINDOW, chunk, eight};
 use super::present;
-use crate::access_log::{Method, PlainTarget, Record, scan};
+use crate::access_log::scan::{self, Set};
+use crate::access_log::{Method, PlainTarget, Record};
 
 /// Takes a request line apart into the record's method and target: `METHOD target` or `METHOD target HTTP/x.y`, as far as
 /// nginx is of the same opinion: it lets more than one blank pass between the three and after them (real gateways get such
@@ -24,17 +25,18 @@ pub(super) fn split<'a>(request: &'a [u8], record: &mut Record<'a>) {
     split_rarely(method, rest, record);
 }
 
-/// The same for a request that stands in a block from `at` to `end`. Nearly all have a plain target, and that is noted.
+/// The same for a request that stands in a line from `at` to `end`. Nearly all have a plain target, and that is noted.
 #[inline(always)]
 pub(super) fn split_in<'a, S: Simd>(
     simd: S,
-    block: &'a [u8],
-    at: u32,
-    end: u32,
+    window: &[u8; WINDOW],
+    line: &'a [u8],
+    at: usize,
+    end: usize,
     record: &mut Record<'a>,
 ) -> Option<()> {
-    if split_plainly(simd, block, at, end, record).is_none() {
-        split(present(block.get(at as usize..end as usize)?).unwrap_or_default(), record);
+    if split_plainly(simd, window, line, at, end, record).is_none() {
+        split(present(line.get(at..end)?).unwrap_or_default(), record);
     }
     Some(())
 }
@@ -43,60 +45,61 @@ pub(super) fn split_in<'a, S: Simd>(
 #[inline(always)]
 fn split_plainly<'a, S: Simd>(
     simd: S,
-    block: &'a [u8],
-    at: u32,
-    end: u32,
+    window: &[u8; WINDOW],
+    line: &'a [u8],
+    at: usize,
+    end: usize,
     record: &mut Record<'a>,
 ) -> Option<()> {
-    let text = |from: u32, to: u32| block.get(from as usize..to as usize);
-    let (method, length) = frequent_method(eight(block, at)?)?;
-    let (start, blank) = (at + length + 1, end.checked_sub(PROTOCOL.len() as u32)?);
-    if text(blank, end)? != PROTOCOL {
+    let (name, method) = known_method(eight(window, at)?)?;
+    let start = at + name.len() + 1;
+    let blank = end.checked_sub(PROTOCOL.len())?;
+    if chunk(window, blank)? != PROTOCOL {
         return None;
     }
-    let target = text(start, blank)?;
-    let path = plain_path(simd, target, block.get(start as usize..)?)?;
-    let segment = plain_segment(simd, path, chunk(block, start)?)?;
-    record.request = text(at, end)?;
-    record.method = text(at, at + length)?;
-    record.uri = target;
-    record.plain = Some(PlainTarget { method, segment, path: path.len() });
+    let (segment, path) = plain_target(simd, chunk(window, start)?, line.get(start..blank)?)?;
+    record.request = line.get(at..end)?;
+    record.method = name;
+    record.uri = line.get(start..blank)?;
+    record.plain = Some(PlainTarget { method, segment, path });
     Some(())
 }
 
 /// What ends nearly all requests.
 const PROTOCOL: &[u8; 9] = b" HTTP/1.1";
 
-/// The path of a target that has no blank, and none of it encoded. `block` begins with the target, and a blank follows it.
+/// How long a target's first segment is, if there is no colon in it, and its path, if nothing in that is encoded; `None` also
+/// for one with a blank. `near` is what it begins with, and what follows it, which is a blank.
+///
+/// Nothing depends on how long they are, as far as they are near: where a search by small steps ends, nobody can predict.
 #[inline(always)]
-fn plain_path<'a, S: Simd>(simd: S, target: &'a [u8], block: &[u8]) -> Option<&'a [u8]> {
-    let path = scan::first_of(simd, [b' ', b'?', b'%'], block)? as usize;
-    if path == target.len() {
-        return Some(target);
-    }
-    let (path, query) = target.split_at_checked(path)?;
-    let blank = scan::first_of(simd, [b' '], block.get(path.len()..)?)? as usize;
-    (query.first() == Some(&b'?') && blank == query.len()).then_some(path)
-}
-
-/// How long the first segment of a path is, if there is one without a colon. `near` is what the path begins with, and
-/// what follows it.
-#[inline(always)]
-fn plain_segment<S: Simd>(simd: S, path: &[u8], near: &[u8; scan::CHUNK]) -> Option<usize> {
-    let near = u8x32::simd_from(simd, *near);
-    let is = |byte: u8| near.simd_eq(byte).to_bitmask();
-    let slashes = is(b'/');
-    let ends = (slashes & !1) | 1 << path.len().min(63);
-    let end = ends.trailing_zeros() as usize;
-    if slashes & 1 == 0 || end < 2 {
+fn plain_target<S: Simd>(simd: S, near: &[u8; scan::FAR], target: &[u8]) -> Option<(usize, usize)> {
+    const PATH_ENDS: Set = Set::of(b" ?%");
+    const SEGMENT_ENDS: Set = Set::of(b"/:");
+    let path = match PATH_ENDS.first(simd, near) {
+        Some(path) => path,
+        None => far_path(target),
+    };
+    // No bucket's name is longer than this looks.
+    let segment_ends = SEGMENT_ENDS.among(simd, near.first_chunk()?).to_bitmask();
+    let segment = path.min((segment_ends & !1).trailing_zeros() as usize);
+    let is_plain = near[0] == b'/' && segment >= 2 && matches!(near[segment], b'/' | b'?' | b' ');
+    let has_query = path != target.len();
+    if !is_plain || (has_query && !is_query(target.get(path..)?)) {
         return None;
     }
-    let (length, has_colon) = if end <= scan::CHUNK {
-        (end - 1, is(b':') & (ends - 1) & !ends != 0)
-    } else {
-        scan::segment(path.get(1..)?)
-    };
-    (!has_colon).then_some(length)
+    Some((segment - 1, path))
+}
+
+/// Where the path ends of a target that is not near.
+#[cold]
+fn far_path(target: &[u8]) -> usize {
+    memchr::memchr3(b' ', b'?', b'%', target).unwrap_or(target.len())
+}
+
+/// Whether a target goes on so after its path.
+fn is_query(rest: &[u8]) -> bool {
+    rest.first() == Some(&b'?') && !scan::contains(b' ', rest)
 }
 
 /// The same for an older protocol, or with more blanks than it takes.
@@ -117,25 +120,45 @@ fn method_length(request: &[u8]) -> Option<usize> {
     request[..blank].iter().all(is_method).then_some(blank)
 }
 
-/// The method at the start of eight bytes and its length, if it is one of those that nearly all requests have.
+/// The method at the start of eight bytes, if it is one that we know.
 #[inline(always)]
-fn frequent_method(bytes: u64) -> Option<(Method, u32)> {
-    const FREQUENT: [(u64, u64, u32, Method); 5] = [
-        frequent(b"GET ", Method::Get),
-        frequent(b"PUT ", Method::Put),
-        frequent(b"HEAD ", Method::Head),
-        frequent(b"POST ", Method::Post),
-        frequent(b"DELETE ", Method::Delete),
-    ];
-    let (.., length, method) = FREQUENT.iter().find(|(text, mask, ..)| bytes & mask == *text)?;
-    Some((*method, *length))
+fn known_method(bytes: u64) -> Option<(&'static [u8], Method)> {
+    let (text, mask, name, method) = METHODS[method_slot(bytes)];
+    (bytes & mask == text).then_some((name, method))
 }
 
-/// The method's bytes and the blank, as a number, what of eight bytes they are, and the method's length.
-const fn frequent(text: &[u8], method: Method) -> (u64, u64, u32, Method) {
-    let (bytes, mask) = scan::head_and_mask(text);
-    (bytes, mask, text.len() as u32 - 1, method)
+/// Where a method stands that begins so: each has its own place, so that none has to be searched for, which nobody can
+/// predict.
+const fn method_slot(bytes: u64) -> usize {
+    // Found by trial.
+    const FACTOR: u32 = 3789;
+    ((bytes as u32).wrapping_mul(FACTOR) >> 29) as usize
 }
+
+/// The methods by [`method_slot`]: the bytes of each with the blank after it, which of eight bytes they are, name and method.
+const METHODS: [(u64, u64, &[u8], Method); 8] = {
+    // An entry that nothing is: no bit may be set, and one has to be.
+    let mut methods: [(u64, u64, &[u8], Method); 8] = [(1, 0, b"", Method::Get); 8];
+    let all: [(&[u8], Method); 7] = [
+        (b"GET ", Method::Get),
+        (b"PUT ", Method::Put),
+        (b"HEAD ", Method::Head),
+        (b"POST ", Method::Post),
+        (b"DELETE ", Method::Delete),
+        (b"OPTIONS ", Method::Options),
+        (b"COPY ", Method::Copy),
+    ];
+    let mut at = 0;
+    while at < all.len() {
+        let (text, method) = all[at];
+        let (bytes, mask) = scan::head_and_mask(text);
+        let slot = method_slot(bytes);
+        assert!(methods[slot].1 == 0, "two methods lead to one place");
+        methods[slot] = (bytes, mask, text.split_at(text.len() - 1).0, method);
+        at += 1;
+    }
+    methods
+};
 
 fn skip_blanks(text: &[u8]) -> &[u8] {
     &text[text.iter().take_while(|byte| **byte == b' ').count()..]
@@ -154,6 +177,8 @@ fn is_end(rest: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fearless_simd::{Level, dispatch};
+    use proptest::prelude::*;
 
     fn check(request: &str, expected: Option<(&str, &str)>) {
         let mut record = Record::default();
@@ -212,6 +237,28 @@ mod tests {
             "GET /' OR '1'='1 HTTP/1.1",
         ] {
             check(garbage, None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_plain_target_is_one_by_its_definition(
+            method in prop::sample::select(["GET", "PUT", "HEAD", "POST", "DELETE", "OPTIONS", "COPY", "PATCH", "GETX"].as_slice()),
+            (segment, key, query) in ("/[a:]{0,70}", "(/[a/:]{0,90}[a %]?){0,2}", "(\\?[a=&%?]{0,90}[ a]?){0,2}"),
+            protocol in prop::sample::select([" HTTP/1.1", "aHTTP/1.1", " HTTP/1.0", "  HTTP/1.1"].as_slice()),
+        ) {
+            let request = format!("{method} {segment}{key}{query}{protocol}");
+            let request = request.as_bytes();
+            let (mut record, mut expected) = (Record::default(), Record::default());
+            let mut window = [b'a'; WINDOW];
+            window[..request.len()].copy_from_slice(request);
+            dispatch!(Level::new(), simd => split_in(simd, &window, request, 0, request.len(), &mut record)).unwrap();
+            split(request, &mut expected);
+            let said = (record.request, record.method, record.uri);
+            prop_assert_eq!(said, (expected.request, expected.method, expected.uri));
+            let plain = PlainTarget::of(expected.method, expected.uri);
+            let is_usual = segment.len() <= 64 && protocol == " HTTP/1.1" && !(key + &query).contains(' ');
+            prop_assert!(record.plain == plain || (record.plain.is_none() && !is_usual), "{:?}", record.plain);
         }
     }
 }

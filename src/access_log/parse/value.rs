@@ -1,5 +1,6 @@
 //! What values look like: small nom parsers, the quick ones by memchr or eight bytes at a time.
 
+use fearless_simd::{Simd, prelude::*, u8x16};
 use nom::error::{ErrorKind, ParseError};
 use nom::{Err, IResult};
 
@@ -41,30 +42,33 @@ pub(super) fn split(input: &[u8], length: usize) -> Parsed<'_, &[u8]> {
 /// A run of digits. Up to seven, and nearly all are, without a branch on their number.
 #[inline]
 pub(super) fn digits(input: &[u8]) -> Parsed<'_, u64> {
-    if let Some(chunk) = input.first_chunk()
-        && let Some((length, value)) = up_to_seven_digits(u64::from_le_bytes(*chunk))
-    {
-        return Ok((&input[length as usize..], value));
+    if let Some(chunk) = input.first_chunk() {
+        let word = u64::from_le_bytes(*chunk) ^ ZEROS;
+        let length = others(word).trailing_zeros() / 8;
+        if (1..8).contains(&length) {
+            return Ok((&input[length as usize..], eight_digits(word << (64 - 8 * length))));
+        }
     }
     many_digits(input)
 }
 
-/// One to seven digits, and how many, at the start of eight bytes (the first in the lowest byte of the number).
+/// One to eight digits at the start of these bytes: how many, and their value.
 #[inline(always)]
-pub(super) fn up_to_seven_digits(chunk: u64) -> Option<(u32, u64)> {
-    let word = chunk ^ ZEROS;
-    let length = others(word).trailing_zeros() / 8;
-    (1..8).contains(&length).then(|| (length, eight_digits(word << (64 - 8 * length))))
+pub(super) fn up_to_eight_digits<S: Simd>(simd: S, text: &[u8; 16]) -> Option<(usize, u64)> {
+    let others = (u8x16::simd_from(simd, *text) - b'0').simd_gt(9).to_bitmask();
+    let length = others.trailing_zeros();
+    let word = u64::from_le_bytes(*text.first_chunk()?) ^ ZEROS;
+    (1..=8).contains(&length).then(|| (length as usize, eight_digits(word << (64 - 8 * length))))
 }
 
-/// Digit by digit the same, of any number of them: their number and value.
+/// Digit by digit the same, of any number of them.
 #[cold]
-pub(super) fn all_digits(input: &[u8]) -> Option<(u32, u64)> {
-    many_digits(input).ok().map(|(rest, value)| ((input.len() - rest.len()) as u32, value))
+pub(super) fn all_digits(input: &[u8]) -> Option<(usize, u64)> {
+    many_digits(input).ok().map(|(rest, value)| (input.len() - rest.len(), value))
 }
 
 /// Length of `1.234`.
-pub(super) const SECONDS: u32 = 5;
+pub(super) const SECONDS: usize = 5;
 
 /// `1.234` at the start of eight bytes, as milliseconds.
 #[inline(always)]
@@ -80,8 +84,8 @@ pub(super) fn below_ten_seconds(chunk: u64) -> Option<u32> {
 
 /// The same of any length.
 #[cold]
-pub(super) fn any_seconds(input: &[u8]) -> Option<(u32, u32)> {
-    milliseconds(input).ok().map(|(rest, time_ms)| ((input.len() - rest.len()) as u32, time_ms))
+pub(super) fn any_seconds(input: &[u8]) -> Option<(usize, u32)> {
+    milliseconds(input).ok().map(|(rest, time_ms)| (input.len() - rest.len(), time_ms))
 }
 
 /// Three digits at the start of eight bytes.
@@ -104,9 +108,9 @@ fn others(word: u64) -> u64 {
 /// Eight values 0..=9, the first in the lowest byte, as one number: pairs, then fours, then all.
 #[inline(always)]
 fn eight_digits(word: u64) -> u64 {
-    let pairs = word.wrapping_mul(10).wrapping_add(word >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
-    fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff
+    let pairs = word.wrapping_mul(10 << 8 | 1) >> 8 & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(100 << 16 | 1) >> 16 & 0x0000_ffff_0000_ffff;
+    fours.wrapping_mul(10_000 << 32 | 1) >> 32
 }
 
 /// The first eight at once, which are all of most numbers that come here, and the rest one by one.
@@ -195,6 +199,7 @@ pub(super) fn words(list: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fearless_simd::{Level, dispatch};
     use proptest::prelude::*;
 
     #[test]
@@ -240,6 +245,20 @@ mod tests {
             let mut text = format!("{seconds}.{ms:03}").into_bytes();
             text.extend_from_slice(&after);
             prop_assert_eq!(milliseconds(&text), Ok((&after[..], u32::try_from(seconds * 1000 + ms).unwrap())));
+        }
+
+        #[test]
+        fn eight_digits_at_once_are_those_one_by_one(
+            text in prop::array::uniform16(prop_oneof![6 => b'0'..=b'9', 1 => any::<u8>()]),
+            known in 0..16usize,
+        ) {
+            let mut text = text;
+            text[known..].fill(b' ');
+            let expected = all_digits(&text).filter(|(length, _)| *length <= 8);
+            for level in [Level::new(), Level::baseline()] {
+                let found = dispatch!(level, simd => up_to_eight_digits(simd, &text));
+                prop_assert_eq!(found, expected);
+            }
         }
 
         #[test]

@@ -40,15 +40,15 @@ macro_rules! known {
             }
 
             #[inline(always)]
-            fn read<S: Simd>(&self, reading: &mut Reading<'_, '_, S>, start: u32, marks: &[u32]) -> Option<u32> {
+            fn read<S: Simd>(&self, reading: &mut Reading<'_, '_, S>, marks: &[u32]) -> Option<()> {
                 let marks: &[u32; Self::MARKS] = marks.first_chunk()?;
-                let (mut at, mut used) = (start, 0);
+                let (mut at, mut used) = (0, 0);
                 $({
                     const AFTER: Text = Text::of($after);
                     at = reading.value($way, at, marks[used], AFTER)?;
                     used += AFTER.quotes;
                 })+
-                reading.line_end(at, marks[used])
+                reading.line_end(at)
             }
         }
     };
