@@ -1,19 +1,24 @@
 //! What was counted in a window, or in a piece of one: series, and the events kept. Compact, mergeable, immutable.
 
-use super::{Event, Key, Names, Series, Table, histogram::LatencySum, series::counter};
+use super::{
+    Event, Key, Names, Series, SeriesRef, Table,
+    histogram::{Count, LatencySum},
+    series::counter,
+    series_list::SeriesList,
+};
 
 /// Invariants: `names` is sorted and without twins, `series` ascends by key and holds no key twice, events are in the
 /// order of the log. Two contents with the same counts are equal, whatever order the lines came in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
     pub(super) names: Vec<Box<[u8]>>,
-    pub(super) series: Vec<Series>,
+    pub(super) series: SeriesList,
     pub(super) events: Vec<Event>,
 }
 
 impl Contents {
     /// Puts series that refer to `names` into order; series of one key are merged.
-    pub fn new(names: &Names, mut series: Vec<Series>, events: Vec<Event>) -> Self {
+    pub fn new<C: AsRef<[Count]>>(names: &Names, series: &[Series<C>], events: Vec<Event>) -> Self {
         let mut is_used = vec![false; names.len()];
         for series in series.iter().filter(|s| s.key.has_name()) {
             is_used[series.key.name() as usize] = true;
@@ -24,10 +29,8 @@ impl Contents {
         for (position, id) in used.iter().enumerate() {
             number[*id as usize] = position as u32;
         }
-        series = renumber(series, &number);
-        series.sort_by_cached_key(|s| s.key);
         let names = used.into_iter().map(|id| names.get(id).into()).collect();
-        Self { names, series: merge_neighbours(series), events }
+        Self { names, series: in_order(series, &number), events }
     }
 
     /// Nothing in it.
@@ -36,8 +39,9 @@ impl Contents {
     }
 
     /// The series, by key.
-    pub fn series(&self) -> &[Series] {
-        &self.series
+    #[inline]
+    pub fn series(&self) -> impl ExactSizeIterator<Item = SeriesRef<'_>> + Clone {
+        self.series.iter()
     }
 
     /// The events, in the order of the log.
@@ -62,8 +66,11 @@ impl Contents {
         }
         let (names, [mine, theirs]) = merge_names(std::mem::take(&mut self.names), later.names);
         // New numbers are in the order of the old ones, so both stay sorted.
-        let earlier = renumber(std::mem::take(&mut self.series), &mine);
-        self.series = merge_sorted(earlier, renumber(later.series, &theirs));
+        let (earlier, later_series) = (self.series.iter(), later.series.iter());
+        self.series = merge_sorted(
+            earlier.map(|series| renumbered(series, &mine)),
+            later_series.map(|series| renumbered(series, &theirs)),
+        );
         self.names = names;
         self.events.extend(later.events);
     }
@@ -79,8 +86,9 @@ impl Contents {
         let mut names = Names::default();
         let new = self.names.iter().zip(labels).map(|(name, label)| label.map_or(&**name, str::as_bytes));
         let number: Vec<u32> = new.map(|name| names.intern(name)).collect();
-        let series = renumber(self.series, &number);
-        Self::new(&names, series, self.events)
+        let series: Vec<SeriesRef<'_>> =
+            self.series.iter().map(|series| renumbered(series, &number)).collect();
+        Self::new(&names, &series, self.events)
     }
 
     /// The same for a window that closes: what only decided about names is dropped with it.
@@ -93,44 +101,53 @@ impl Contents {
 
     /// Requests counted in series of the node: each line counted once.
     pub fn node_requests(&self) -> u64 {
-        let node = |s: &&Series| s.key.table() == Some(Table::Node);
-        self.series.iter().filter(node).map(Series::requests).fold(0, u64::saturating_add)
+        let node = |s: &SeriesRef<'_>| s.key.table() == Some(Table::Node);
+        self.series.iter().filter(node).map(|series| series.requests()).fold(0, u64::saturating_add)
     }
 }
 
-/// Merges series of one key that stand beside each other.
-fn merge_neighbours(series: Vec<Series>) -> Vec<Series> {
-    let mut merged: Vec<Series> = Vec::with_capacity(series.len());
+/// Series with new numbers of their names, ascending by key; those of one key are merged.
+fn in_order<C: AsRef<[Count]>>(series: &[Series<C>], number: &[u32]) -> SeriesList {
+    let key = |series: &Series<C>| renumber(series.key, number);
+    // Series are large: sorting them would move each many times.
+    let mut order: Vec<(Key, u32)> = series.iter().map(key).zip(0..).collect();
+    order.sort_unstable();
+    let mut sorted = SeriesList::default();
     let mut sum = LatencySum::default();
-    let mut series = series.into_iter().peekable();
-    while let Some(mut first) = series.next() {
-        if series.peek().is_some_and(|next| next.key == first.key) {
-            sum.add(&first.latency);
-            while let Some(next) = series.next_if(|next| next.key == first.key) {
-                first.merge_counters(&next);
-                sum.add(&next.latency);
-            }
-            first.latency = sum.take();
+    for of_key in order.chunk_by(|(a, _), (b, _)| a == b) {
+        let mut all = of_key.iter().map(|(key, at)| Series { key: *key, ..series[*at as usize].borrowed() });
+        let Some(mut first) = all.next() else { continue };
+        if all.len() == 0 {
+            sorted.push(&first);
+            continue;
         }
-        merged.push(first);
+        sum.add(&first.latency);
+        for next in all {
+            first.merge_counters(&next);
+            sum.add(&next.latency);
+        }
+        sorted.push(&Series { key: first.key, counters: first.counters, latency: sum.take() });
     }
-    merged
+    sorted
 }
 
 /// Merges sorted series, none of which holds a key twice.
-fn merge_sorted(earlier: Vec<Series>, later: Vec<Series>) -> Vec<Series> {
-    let mut merged = Vec::with_capacity(earlier.len().max(later.len()));
-    let mut later = later.into_iter().peekable();
-    for mut series in earlier {
+fn merge_sorted<'a>(
+    earlier: impl Iterator<Item = SeriesRef<'a>>,
+    later: impl Iterator<Item = SeriesRef<'a>>,
+) -> SeriesList {
+    let mut merged = SeriesList::default();
+    let mut later = later.peekable();
+    for series in earlier {
         while let Some(before) = later.next_if(|next| next.key < series.key) {
-            merged.push(before);
+            merged.push(&before);
         }
-        if let Some(same) = later.next_if(|next| next.key == series.key) {
-            series.merge(&same);
+        match later.next_if(|next| next.key == series.key) {
+            Some(same) => merged.push(&series.merged(&same)),
+            None => merged.push(&series),
         }
-        merged.push(series);
     }
-    merged.extend(later);
+    later.for_each(|series| merged.push(&series));
     merged
 }
 
@@ -157,10 +174,12 @@ fn merge_names(earlier: Vec<Box<[u8]>>, later: Vec<Box<[u8]>>) -> (Vec<Box<[u8]>
     (names, numbers)
 }
 
-/// Series whose names have new numbers.
-fn renumber(mut series: Vec<Series>, number: &[u32]) -> Vec<Series> {
-    for series in series.iter_mut().filter(|s| s.key.has_name()) {
-        series.key = series.key.with_name(number[series.key.name() as usize]);
-    }
-    series
+/// A key whose name has a new number.
+fn renumber(key: Key, number: &[u32]) -> Key {
+    if key.has_name() { key.with_name(number[key.name() as usize]) } else { key }
+}
+
+/// A series whose name has a new number.
+fn renumbered<'a>(series: SeriesRef<'a>, number: &[u32]) -> SeriesRef<'a> {
+    Series { key: renumber(series.key, number), ..series }
 }

@@ -55,8 +55,8 @@ pub struct Count {
 
 /// Latencies of one series, exact in count, sum, minimum and maximum; the shape to 1 %.
 /// Invariant: `counts` ascends by bucket, and its counts add up to `count`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Latency {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latency<C = Vec<Count>> {
     /// How many.
     pub count: u64,
     /// Their sum, ms.
@@ -66,28 +66,44 @@ pub struct Latency {
     /// The longest, ms.
     pub max_ms: u32,
     /// The buckets that hold something.
-    pub counts: Vec<Count>,
+    pub counts: C,
 }
 
 impl Latency {
     /// Adds another series' latencies. Exact: the order of merging does not matter.
-    pub fn merge(&mut self, other: &Self) {
+    pub fn merge<C: AsRef<[Count]>>(&mut self, other: &Latency<C>) {
         if other.count == 0 {
             return;
         }
         self.merge_totals(other);
-        self.counts = merge_counts(&self.counts, &other.counts);
+        self.counts = merge_counts(&self.counts, other.counts.as_ref());
         self.count = held(&self.counts);
+    }
+}
+
+impl<C> Latency<C> {
+    /// The same with its buckets kept otherwise.
+    #[inline]
+    pub(super) fn with_counts<D>(&self, counts: D) -> Latency<D> {
+        let Self { count, sum_ms, min_ms, max_ms, .. } = *self;
+        Latency { count, sum_ms, min_ms, max_ms, counts }
     }
 
     /// All but the buckets.
-    fn merge_totals(&mut self, other: &Self) {
+    fn merge_totals<D>(&mut self, other: &Latency<D>) {
         self.min_ms = if self.count == 0 { other.min_ms } else { self.min_ms.min(other.min_ms) };
         self.max_ms = self.max_ms.max(other.max_ms);
         self.count = self.count.saturating_add(other.count);
         self.sum_ms = self.sum_ms.saturating_add(other.sum_ms);
     }
 
+    /// Arithmetic mean, ms, of the true values.
+    pub fn mean_ms(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum_ms as f64 / self.count as f64)
+    }
+}
+
+impl<C: AsRef<[Count]>> Latency<C> {
     /// The latency that the share `quantile` (0 to 1) of all requests did not exceed: nearest rank, the highest value
     /// of its bucket, never beyond the true maximum. `None` when there are none.
     pub fn quantile_ms(&self, quantile: f64) -> Option<f64> {
@@ -98,7 +114,7 @@ impl Latency {
     pub fn quantiles_ms<const N: usize>(&self, quantiles: [f64; N]) -> Option<[u32; N]> {
         let rank = |quantile: f64| ((quantile * self.count as f64).ceil() as u64).clamp(1, self.count.max(1));
         let ranks = quantiles.map(rank);
-        let mut counts = self.counts.iter();
+        let mut counts = self.counts.as_ref().iter();
         let (mut below, mut values) = (0, [0; N]);
         let mut highest = 0;
         for (value, rank) in values.iter_mut().zip(ranks) {
@@ -112,15 +128,10 @@ impl Latency {
         Some(values)
     }
 
-    /// Arithmetic mean, ms, of the true values.
-    pub fn mean_ms(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum_ms as f64 / self.count as f64)
-    }
-
     /// How many took at most so long, for several times, ascending (to the end of the bucket: for an edge above 255 ms up to
     /// 1 % more).
     pub fn at_most<const N: usize>(&self, edges_ms: [u32; N]) -> [u64; N] {
-        let mut counts = self.counts.iter().peekable();
+        let mut counts = self.counts.as_ref().iter().peekable();
         let mut sum = 0;
         edges_ms.map(|ms| {
             let last = bucket_of(ms);
@@ -148,7 +159,7 @@ impl Latency {
     pub fn to_hdr(&self) -> Option<hdrhistogram::Histogram<u64>> {
         let mut histogram =
             hdrhistogram::Histogram::new_with_bounds(1, u64::from(HIGHEST_MS), SIGNIFICANT_DIGITS).ok()?;
-        for Count { bucket, count } in &self.counts {
+        for Count { bucket, count } in self.counts.as_ref() {
             histogram.saturating_record_n(u64::from(bucket_range(*bucket).0), u64::from(*count));
         }
         Some(histogram)
@@ -165,13 +176,13 @@ pub(super) struct LatencySum {
 }
 
 impl LatencySum {
-    pub(super) fn add(&mut self, latency: &Latency) {
+    pub(super) fn add(&mut self, latency: &Latency<&[Count]>) {
         let (Some(first), Some(last)) = (latency.counts.first(), latency.counts.last()) else { return };
         debug_assert!(first.bucket <= last.bucket);
         if self.counts.len() <= usize::from(last.bucket) {
             self.counts.resize(usize::from(last.bucket) + 1, 0);
         }
-        for Count { bucket, count } in &latency.counts {
+        for Count { bucket, count } in latency.counts {
             self.counts[usize::from(*bucket)] += u64::from(*count);
         }
         self.total.merge_totals(latency);
@@ -256,8 +267,8 @@ mod tests {
 
     #[test]
     fn nothing_has_no_percentiles() {
-        assert_eq!(Latency::default().quantile_ms(0.5), None);
-        assert_eq!(Latency::default().mean_ms(), None);
+        assert_eq!(<Latency>::default().quantile_ms(0.5), None);
+        assert_eq!(<Latency>::default().mean_ms(), None);
     }
 
     #[test]
@@ -302,7 +313,8 @@ mod tests {
             for _ in 0..2 {
                 let mut merged = Latency::default();
                 for values in &series {
-                    sum.add(&latency(values));
+                    let one = latency(values);
+                    sum.add(&one.with_counts(&one.counts));
                     merged.merge(&latency(values));
                 }
                 prop_assert_eq!(sum.take(), merged);

@@ -1,6 +1,10 @@
 //! Parts as points: measurement, tags and fields of everything that is counted from a log.
 
-use super::{Event, Key, Part, Series, Table, WindowKind, counter, histogram::Latency, series::SIZE_EDGES};
+use super::{
+    Event, Key, Part, SeriesRef, Table, WindowKind, counter,
+    histogram::{Count, Latency},
+    series::SIZE_EDGES,
+};
 use crate::{
     access_log::{Class, ProbeMark},
     point::{
@@ -97,7 +101,7 @@ pub fn write_points(part: &Part, tags: &Tags, events: Option<&[String]>, writer:
         if number != named.0 {
             named = (number, part.contents.name(series.key));
         }
-        write_series(series, named.1, tags, time, writer);
+        write_series(&series, named.1, tags, time, writer);
     }
     if let Some(fields) = events {
         for event in part.contents.events() {
@@ -109,7 +113,13 @@ pub fn write_points(part: &Part, tags: &Tags, events: Option<&[String]>, writer:
     }
 }
 
-fn write_series(series: &Series, name: &str, tags: &Tags, time: TimestampNs, writer: &mut impl PointWriter) {
+fn write_series(
+    series: &SeriesRef<'_>,
+    name: &str,
+    tags: &Tags,
+    time: TimestampNs,
+    writer: &mut impl PointWriter,
+) {
     let Some(table) = series.key.table() else { return };
     let status = series.key.status_code().map(|status| format!("{status:03}"));
     let head = head(series.key, table, status.as_deref().unwrap_or(name));
@@ -165,7 +175,7 @@ fn head(key: Key, table: Table, name: &str) -> Head<'_> {
     }
 }
 
-fn write_requests(series: &Series, writer: &mut impl PointWriter) {
+fn write_requests(series: &SeriesRef<'_>, writer: &mut impl PointWriter) {
     let [ok, errors_4xx, errors_5xx, aborted, slow, bytes_in, bytes_out, ..] = series.counters;
     let Latency { count, sum_ms, .. } = series.latency;
     let measured = measured(&series.latency);
@@ -192,7 +202,7 @@ fn write_requests(series: &Series, writer: &mut impl PointWriter) {
     writer.known_numbers(&field::REQUESTS[..there], &values);
 }
 
-fn write_upstream(series: &Series, writer: &mut impl PointWriter) {
+fn write_upstream(series: &SeriesRef<'_>, writer: &mut impl PointWriter) {
     let [_, _, errors_5xx, _, slow, bytes_in, bytes_out, ..] = series.counters;
     let Latency { count, sum_ms, .. } = series.latency;
     let counted = [series.requests(), errors_5xx, slow, bytes_in, bytes_out, count, sum_ms];
@@ -206,13 +216,13 @@ fn write_upstream(series: &Series, writer: &mut impl PointWriter) {
 const MEASURED: usize = 6;
 
 /// Sums stay integers; what is measured is a float from the first version on. `None` if there are no latencies.
-fn measured(latency: &Latency) -> Option<[Number; MEASURED]> {
+fn measured(latency: &Latency<&[Count]>) -> Option<[Number; MEASURED]> {
     let mean = latency.mean_ms()?;
     let [p50, p90, p99] = latency.quantiles_ms([0.5, 0.9, 0.99])?;
     Some([Whole(latency.min_ms), Float(mean), Whole(latency.max_ms), Whole(p50), Whole(p90), Whole(p99)])
 }
 
-fn write_sizes(series: &Series, writer: &mut impl PointWriter) {
+fn write_sizes(series: &SeriesRef<'_>, writer: &mut impl PointWriter) {
     let mut total = 0u64;
     let edges = SIZE_EDGES.iter().map(|(_, field)| *field).chain(["le_inf"]);
     for (field, count) in edges.zip(series.counters) {

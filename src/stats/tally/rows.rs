@@ -2,9 +2,10 @@
 
 use super::{Booking, Kind};
 use crate::stats::{
-    Counters, Outcome,
+    Counters, Key, Outcome, Series,
     histogram::{self, Bucket, Count, Latency},
     series::counter,
+    series_list::SeriesList,
 };
 
 /// Samples a tally holds before it wants to be packed: with what sorting them takes 10 MiB, and enough that packing costs
@@ -64,14 +65,19 @@ impl Row {
         self.latency_sum_ms += u64::from(ms);
     }
 
+    /// Nothing was counted in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.counts == [0; 5]
+    }
+
     fn has_latencies(&self) -> bool {
         self.latency_min_ms <= self.latency_max_ms
     }
 
-    fn latency(&self, counts: Vec<Count>) -> Latency {
-        let count = counts.iter().map(|count| u64::from(count.count)).sum();
+    /// All but the buckets.
+    fn latency(&self, count: u64) -> Latency<()> {
         let min_ms = if count == 0 { 0 } else { self.latency_min_ms };
-        Latency { count, sum_ms: self.latency_sum_ms, min_ms, max_ms: self.latency_max_ms, counts }
+        Latency { count, sum_ms: self.latency_sum_ms, min_ms, max_ms: self.latency_max_ms, counts: () }
     }
 
     fn counters(&self) -> Counters {
@@ -137,16 +143,23 @@ impl Rows {
         self.samples.len() >= SAMPLES || self.recorded >= 1 << 31
     }
 
+    /// How many samples there are.
+    pub(super) fn samples(&self) -> usize {
+        self.samples.len()
+    }
+
     /// Counts the samples of each row.
     pub(super) fn count_samples(&mut self) {
         self.histograms.count(&self.samples, &self.rows);
     }
 
-    /// What a row counted, and the latencies. Only after [`count_samples`](Self::count_samples).
-    pub(super) fn take(&mut self, number: usize) -> (Row, Counters, Latency) {
-        let row = &mut self.rows[number];
-        let row = std::mem::replace(row, Row::new(row.bucket, row.kind));
-        (row, row.counters(), row.latency(self.histograms.take(number, &row)))
+    /// Puts down what a row counted as this series. Only after [`count_samples`](Self::count_samples).
+    pub(super) fn put_series(&self, number: usize, key: Key, series: &mut SeriesList) {
+        let row = &self.rows[number];
+        series.push_with(|counts| {
+            let count = self.histograms.put_counts(number, row, counts);
+            Series { key, counters: row.counters(), latency: row.latency(count) }
+        });
     }
 
     /// Forgets samples, but not which rows there are.
@@ -236,8 +249,9 @@ impl Histograms {
         }
     }
 
-    /// The buckets of a row that hold something.
-    fn take(&self, number: usize, row: &Row) -> Vec<Count> {
+    /// Puts down the buckets of a row that hold something; how many samples they hold.
+    fn put_counts(&self, number: usize, row: &Row, counts: &mut Vec<Count>) -> u64 {
+        let begin = counts.len();
         if !self.is_dense {
             let (begin, end) = self.ends[number];
             let counted = &self.cells[begin as usize + 1..=end as usize];
@@ -245,18 +259,15 @@ impl Histograms {
                 bucket: (cell >> COUNT_BITS) as Bucket - 1,
                 count: cell % (1 << COUNT_BITS),
             };
-            return counted.iter().map(count).collect();
+            counts.extend(counted.iter().map(count));
+        } else if row.has_latencies() {
+            let first = histogram::bucket_of(row.latency_min_ms);
+            let last = histogram::bucket_of(row.latency_max_ms);
+            let cells = &self.cells[number << BUCKET_BITS..][usize::from(first)..=usize::from(last)];
+            let full = (first..).zip(cells).filter(|(_, count)| **count > 0);
+            counts.extend(full.map(|(bucket, count)| Count { bucket, count: *count }));
         }
-        if !row.has_latencies() {
-            return Vec::new();
-        }
-        let first = histogram::bucket_of(row.latency_min_ms);
-        let last = histogram::bucket_of(row.latency_max_ms);
-        let cells = &self.cells[number << BUCKET_BITS..][usize::from(first)..=usize::from(last)];
-        let full = (first..).zip(cells).filter(|(_, count)| **count > 0);
-        let mut counts = Vec::with_capacity(full.clone().count());
-        counts.extend(full.map(|(bucket, count)| Count { bucket, count: *count }));
-        counts
+        counts[begin..].iter().map(|count| u64::from(count.count)).sum()
     }
 }
 
@@ -306,7 +317,8 @@ mod tests {
             for _ in 0..2 {
                 all.count_samples();
                 for (number, expected) in expected.iter().enumerate() {
-                    let counts = all.histograms.take(number, &all.rows[number]);
+                    let mut counts = Vec::new();
+                    all.histograms.put_counts(number, &all.rows[number], &mut counts);
                     prop_assert!(counts.iter().map(|count| (&count.bucket, &count.count)).eq(expected));
                 }
             }

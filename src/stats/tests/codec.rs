@@ -119,8 +119,8 @@ fn contents() -> impl Strategy<Value = Contents> {
                     false => series,
                 })
                 .filter(|series| keys.insert(series.key))
-                .collect();
-            Contents::new(&names, series, events)
+                .collect::<Vec<_>>();
+            Contents::new(&names, &series, events)
         },
     )
 }
