@@ -182,8 +182,9 @@ impl LatencySum {
         if self.counts.len() <= usize::from(last.bucket) {
             self.counts.resize(usize::from(last.bucket) + 1, 0);
         }
+        let sums = self.counts.as_mut_slice();
         for Count { bucket, count } in latency.counts {
-            self.counts[usize::from(*bucket)] += u64::from(*count);
+            sums[usize::from(*bucket)] += u64::from(*count);
         }
         self.total.merge_totals(latency);
     }
