@@ -112,17 +112,17 @@ impl<C: AsRef<[Count]>> Latency<C> {
 
     /// Several of them, ascending, in one go.
     pub fn quantiles_ms<const N: usize>(&self, quantiles: [f64; N]) -> Option<[u32; N]> {
-        let rank = |quantile: f64| ((quantile * self.count as f64).ceil() as u64).clamp(1, self.count.max(1));
-        let ranks = quantiles.map(rank);
         let mut counts = self.counts.as_ref().iter();
         let (mut below, mut values) = (0, [0; N]);
-        let mut highest = 0;
-        for (value, rank) in values.iter_mut().zip(ranks) {
+        let mut last = 0;
+        for (value, quantile) in values.iter_mut().zip(quantiles) {
+            let rank = ceil(quantile * self.count as f64).clamp(1, self.count.max(1));
             while below < rank {
                 let Count { bucket, count } = counts.next()?;
                 below += u64::from(*count);
-                (_, highest) = bucket_range(*bucket);
+                last = *bucket;
             }
+            let (_, highest) = bucket_range(last);
             *value = highest.clamp(self.min_ms, self.max_ms);
         }
         Some(values)
@@ -201,6 +201,12 @@ impl LatencySum {
         self.counts.clear();
         Latency { count: held(&counts), counts, ..std::mem::take(&mut self.total) }
     }
+}
+
+/// The least integer that is not below a number: [`f64::ceil`] is a call where the processor may be an old one.
+fn ceil(number: f64) -> u64 {
+    let whole = number as u64;
+    whole + u64::from((whole as f64) < number)
 }
 
 /// How many all buckets hold. Never a sum of other sums: a bucket holds four billion at most, and a rank beyond all
@@ -298,6 +304,12 @@ mod tests {
             }
             prop_assert_eq!(latency.max_ms, *values.last().unwrap());
             prop_assert_eq!(latency.min_ms, values[0]);
+        }
+
+        #[test]
+        fn integers_above_are_those_of_the_library(count: u64, shift in 0u32..64, quantile in 0.0f64..=1.0) {
+            let number = quantile * (count >> shift) as f64;
+            prop_assert_eq!(ceil(number), number.ceil() as u64);
         }
 
         #[test]
