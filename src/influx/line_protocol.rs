@@ -268,18 +268,19 @@ impl Encoder {
         self.points = 0;
     }
 
-    /// The end of all lines of this time.
-    fn render_time(&mut self, time: TimestampNs) {
-        let mut rendered = Buffer::default();
-        rendered.push(b' ');
+    /// Ends the line with a time, and keeps how.
+    fn write_time(&mut self, time: TimestampNs) {
+        let start = self.out.len();
+        self.out.push(b' ');
         let number = match self.dialect.precision {
             // The two smallest and the largest are not valid timestamps in InfluxDB.
             Precision::Nanoseconds => time.clamp(i64::MIN + 2, i64::MAX - 1),
             Precision::Milliseconds => time.div_euclid(1_000_000),
         };
-        decimal::signed(&mut rendered, number);
-        rendered.push(b'\n');
-        self.time = (Some(time), Padded::new(rendered.as_slice()));
+        decimal::signed(&mut self.out, number);
+        self.out.push(b'\n');
+        self.time.0 = Some(time);
+        self.time.1.set(&self.out.as_slice()[start..]);
     }
 
     /// Forgets the point that is being written.
@@ -475,10 +476,10 @@ impl PointWriter for Encoder {
             return;
         }
         // Points come a window at a time.
-        if self.time.0 != Some(time) {
-            self.render_time(time);
+        match self.time.0 == Some(time) {
+            true => self.out.extend_from_padded(&self.time.1),
+            false => self.write_time(time),
         }
-        self.out.extend_from_padded(&self.time.1);
         self.points += 1;
         self.stage = Stage::None;
     }

@@ -6,6 +6,7 @@
 use super::{
     Contents, Event, Key, Series, SeriesRef, Verdict,
     histogram::{Bucket, Count, HIGHEST_BUCKET},
+    name_list::NameList,
     series_list::SeriesList,
 };
 use crate::access_log::{Class, Operation};
@@ -31,7 +32,7 @@ impl Contents {
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.push(LAYOUT);
         put(out, self.names.len() as u64);
-        for name in &self.names {
+        for name in self.names.iter() {
             put_bytes(out, name);
         }
         put(out, self.series.len() as u64);
@@ -55,8 +56,11 @@ impl Contents {
             LAYOUT => {}
             layout => return Err(DecodeError::Layout(layout)),
         }
-        let names: Vec<Box<[u8]>> = reader.many(1, |r| Ok(r.bytes()?.into()))?;
-        reader.expect(names.is_sorted_by(|a, b| a < b))?;
+        let mut names = NameList::default();
+        for _ in 0..reader.count(1)? {
+            names.push(reader.bytes()?);
+        }
+        reader.expect(names.iter().is_sorted_by(|a, b| a < b))?;
         let mut before = None;
         let mut series = SeriesList::default();
         for _ in 0..reader.count(3)? {

@@ -3,6 +3,7 @@
 use super::{
     Event, Key, Names, Series, SeriesRef, Table,
     histogram::{Count, LatencySum},
+    name_list::NameList,
     series::counter,
     series_list::SeriesList,
 };
@@ -11,7 +12,7 @@ use super::{
 /// order of the log. Two contents with the same counts are equal, whatever order the lines came in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
-    pub(super) names: Vec<Box<[u8]>>,
+    pub(super) names: NameList,
     pub(super) series: SeriesList,
     pub(super) events: Vec<Event>,
 }
@@ -29,7 +30,7 @@ impl Contents {
         for (position, id) in used.iter().enumerate() {
             number[*id as usize] = position as u32;
         }
-        let names = used.into_iter().map(|id| names.get(id).into()).collect();
+        let names = used.into_iter().map(|id| names.get(id)).collect();
         Self { names, series: in_order(series, &number), events }
     }
 
@@ -64,7 +65,7 @@ impl Contents {
         if later.is_empty() {
             return;
         }
-        let (names, [mine, theirs]) = merge_names(std::mem::take(&mut self.names), later.names);
+        let (names, [mine, theirs]) = merge_names(&self.names, &later.names);
         // New numbers are in the order of the old ones, so both stay sorted.
         let (earlier, later_series) = (self.series.iter(), later.series.iter());
         self.series = merge_sorted(
@@ -84,7 +85,7 @@ impl Contents {
             return self;
         }
         let mut names = Names::default();
-        let new = self.names.iter().zip(labels).map(|(name, label)| label.map_or(&**name, str::as_bytes));
+        let new = self.names.iter().zip(labels).map(|(name, label)| label.map_or(name, str::as_bytes));
         let number: Vec<u32> = new.map(|name| names.intern(name)).collect();
         let series: Vec<SeriesRef<'_>> =
             self.series.iter().map(|series| renumbered(series, &number)).collect();
@@ -152,11 +153,11 @@ fn merge_sorted<'a>(
 }
 
 /// Merges sorted names without twins; the numbers that those of each side have among all.
-fn merge_names(earlier: Vec<Box<[u8]>>, later: Vec<Box<[u8]>>) -> (Vec<Box<[u8]>>, [Vec<u32>; 2]) {
-    let mut names = Vec::with_capacity(earlier.len().max(later.len()));
+fn merge_names(earlier: &NameList, later: &NameList) -> (NameList, [Vec<u32>; 2]) {
+    let mut names = NameList::default();
     let mut numbers = [Vec::with_capacity(earlier.len()), Vec::with_capacity(later.len())];
-    let mut later = later.into_iter().peekable();
-    for name in earlier {
+    let mut later = later.iter().peekable();
+    for name in earlier.iter() {
         while let Some(before) = later.next_if(|next| *next < name) {
             numbers[1].push(names.len() as u32);
             names.push(before);

@@ -13,6 +13,7 @@ mod event;
 mod family;
 pub mod histogram;
 mod lengths;
+mod name_list;
 mod names;
 mod open;
 mod part;

@@ -89,12 +89,21 @@ impl Padded {
     const CHUNK: usize = 32;
 
     pub(super) fn new(text: &[u8]) -> Self {
+        let mut new = Self::default();
+        new.set(text);
+        new
+    }
+
+    /// Another text in its place.
+    pub(super) fn set(&mut self, text: &[u8]) {
         let padded = |piece: &[u8]| {
             let mut chunk = [0; Self::CHUNK];
             chunk[..piece.len()].copy_from_slice(piece);
             chunk
         };
-        Self { chunks: text.chunks(Self::CHUNK).map(padded).collect(), length: text.len() }
+        self.chunks.clear();
+        self.chunks.extend(text.chunks(Self::CHUNK).map(padded));
+        self.length = text.len();
     }
 }
 

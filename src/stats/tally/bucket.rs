@@ -308,7 +308,7 @@ impl Tally for BucketTally {
         }
         let contents = Contents {
             series: self.series(&ranks),
-            names: sorted.into_iter().map(|id| self.names.get(id).into()).collect(),
+            names: sorted.into_iter().map(|id| self.names.get(id)).collect(),
             events: Vec::new(),
         };
         self.rows.rows.clear();
