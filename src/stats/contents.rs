@@ -1,10 +1,7 @@
 //! What was counted in a window, or in a piece of one: series, and the events kept. Compact, mergeable, immutable.
 
 use super::{
-    Event, Key, Names, Series, SeriesRef, Table,
-    histogram::{Count, LatencySum},
-    name_list::NameList,
-    series::counter,
+    Event, Key, Names, Series, SeriesRef, Table, histogram::LatencySum, name_list::NameList, series::counter,
     series_list::SeriesList,
 };
 
@@ -19,7 +16,7 @@ pub struct Contents {
 
 impl Contents {
     /// Puts series that refer to `names` into order; series of one key are merged.
-    pub fn new<C: AsRef<[Count]>>(names: &Names, series: &[Series<C>], events: Vec<Event>) -> Self {
+    pub(super) fn new(names: &Names, series: &SeriesList, events: Vec<Event>) -> Self {
         let mut is_used = vec![false; names.len()];
         for series in series.iter().filter(|s| s.key.has_name()) {
             is_used[series.key.name() as usize] = true;
@@ -78,7 +75,7 @@ impl Contents {
 
     /// The same with names replaced where `label` says by what, from a name's number and itself; series that get one name
     /// are merged.
-    pub(super) fn relabel(self, label: impl Fn(usize, &[u8]) -> Option<&'static str>) -> Self {
+    pub(super) fn relabel(mut self, label: impl Fn(usize, &[u8]) -> Option<&'static str>) -> Self {
         let numbered = self.names.iter().enumerate();
         let labels: Vec<Option<&str>> = numbered.map(|(number, name)| label(number, name)).collect();
         if labels.iter().all(Option::is_none) {
@@ -87,9 +84,8 @@ impl Contents {
         let mut names = Names::default();
         let new = self.names.iter().zip(labels).map(|(name, label)| label.map_or(name, str::as_bytes));
         let number: Vec<u32> = new.map(|name| names.intern(name)).collect();
-        let series: Vec<SeriesRef<'_>> =
-            self.series.iter().map(|series| renumbered(series, &number)).collect();
-        Self::new(&names, &series, self.events)
+        self.series.iter_mut().for_each(|series| series.key = renumber(series.key, &number));
+        Self::new(&names, &self.series, self.events)
     }
 
     /// The same for a window that closes: what only decided about names is dropped with it.
@@ -108,15 +104,15 @@ impl Contents {
 }
 
 /// Series with new numbers of their names, ascending by key; those of one key are merged.
-fn in_order<C: AsRef<[Count]>>(series: &[Series<C>], number: &[u32]) -> SeriesList {
-    let key = |series: &Series<C>| renumber(series.key, number);
+fn in_order(series: &SeriesList, number: &[u32]) -> SeriesList {
+    let keys = series.iter().map(|series| renumber(series.key, number));
     // Series are large: sorting them would move each many times.
-    let mut order: Vec<(Key, u32)> = series.iter().map(key).zip(0..).collect();
+    let mut order: Vec<(Key, usize)> = keys.zip(0..).collect();
     order.sort_unstable();
     let mut sorted = SeriesList::default();
     let mut sum = LatencySum::default();
     for of_key in order.chunk_by(|(a, _), (b, _)| a == b) {
-        let mut all = of_key.iter().map(|(key, at)| Series { key: *key, ..series[*at as usize].borrowed() });
+        let mut all = of_key.iter().map(|(key, at)| Series { key: *key, ..series.get(*at) });
         let Some(mut first) = all.next() else { continue };
         if all.len() == 0 {
             sorted.push(&first);

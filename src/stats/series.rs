@@ -254,12 +254,6 @@ impl SeriesRef<'_> {
     }
 }
 
-impl<C: AsRef<[Count]>> Series<C> {
-    pub(super) fn borrowed(&self) -> SeriesRef<'_> {
-        self.with_counts(self.latency.counts.as_ref())
-    }
-}
-
 impl<C> Series<C> {
     /// All requests: the outcomes are disjoint.
     pub fn requests(&self) -> u64 {

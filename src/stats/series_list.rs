@@ -75,7 +75,8 @@ impl SeriesList {
         self.push(&merged);
     }
 
-    fn get(&self, at: usize) -> SeriesRef<'_> {
+    /// The one at a place in that order.
+    pub(super) fn get(&self, at: usize) -> SeriesRef<'_> {
         let series = &self.series[at];
         series.with_counts(&self.counts[self.begin(at)..series.latency.counts])
     }
@@ -83,5 +84,53 @@ impl SeriesList {
     /// Where the histogram of a series begins.
     fn begin(&self, at: usize) -> usize {
         at.checked_sub(1).map_or(0, |before| self.series[before].latency.counts)
+    }
+}
+
+#[cfg(test)]
+impl FromIterator<Series> for SeriesList {
+    fn from_iter<I: IntoIterator<Item = Series>>(series: I) -> Self {
+        let mut list = Self::default();
+        series.into_iter().for_each(|series| list.push(&series));
+        list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::{Key, histogram::Latency};
+    use proptest::prelude::*;
+
+    fn series() -> impl Strategy<Value = Series> {
+        let counts = prop::collection::btree_map(0u16..9, 1u32..9, 0..4);
+        (0u16..3, any::<[u64; 9]>(), counts).prop_map(|(status, counters, counts)| {
+            let counts: Vec<Count> =
+                counts.into_iter().map(|(bucket, count)| Count { bucket, count }).collect();
+            let count = counts.iter().map(|count| u64::from(count.count)).sum();
+            let latency = Latency { count, sum_ms: count, min_ms: 0, max_ms: 9, counts };
+            Series { key: Key::status(status), counters, latency }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_is_what_was_put_into_it(series in prop::collection::vec(series(), 0..12)) {
+            let list: SeriesList = series.iter().cloned().collect();
+            prop_assert!(list.iter().map(|series| series.owned()).eq(series.iter().cloned()));
+            prop_assert_eq!(list.last().map(|series| series.owned()), series.last().cloned());
+            prop_assert!((0..list.len()).all(|at| list.get(at).owned() == series[at]));
+        }
+
+        #[test]
+        fn the_last_two_become_one(mut series in prop::collection::vec(series(), 0..6)) {
+            let mut list: SeriesList = series.iter().cloned().collect();
+            list.merge_last();
+            if let [.., before, last] = series.as_mut_slice() {
+                before.merge(last);
+                series.pop();
+            }
+            prop_assert_eq!(list, series.into_iter().collect());
+        }
     }
 }

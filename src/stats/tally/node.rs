@@ -7,7 +7,7 @@ use super::{
 use crate::{
     access_log::Class,
     stats::{
-        Contents, Counters, EventSettings, Key, Names, Request, Series, SeriesRef, Size, event::EventTally,
+        Contents, Counters, EventSettings, Key, Names, Request, Series, Size, event::EventTally,
         series::counter, series_list::SeriesList,
     },
 };
@@ -152,7 +152,6 @@ impl Tally for NodeTally {
             let key = Key::rejected(names.intern(reason.as_bytes()));
             series.push(&Series { counters, ..Series::new(key) });
         }
-        let series: Vec<SeriesRef<'_>> = series.iter().collect();
         Contents::new(&names, &series, self.events.take())
     }
 

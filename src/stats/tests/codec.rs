@@ -119,7 +119,7 @@ fn contents() -> impl Strategy<Value = Contents> {
                     false => series,
                 })
                 .filter(|series| keys.insert(series.key))
-                .collect::<Vec<_>>();
+                .collect();
             Contents::new(&names, &series, events)
         },
     )
