@@ -176,19 +176,19 @@ impl BucketTally {
         self.rows.count_samples();
         let mut series = SeriesList::with_capacity(order.len() + Operation::ALL.len(), self.rows.samples());
         let mut operations = Operations::default();
+        let mut before = None;
         for (at, (key, number)) in order.iter().copied().enumerate() {
             if at % FETCHED == 0 {
                 let next = &order[at..order.len().min(at + FETCHED)];
                 self.rows.fetch(next.iter().map(|(_, number)| *number));
             }
             let number = number as usize;
-            let is_same = series.last().is_some_and(|last| last.key == key);
             self.rows.put_series(number, key, &mut series);
             if let Some(of_row) = series.last() {
                 operations.add(self.rows.rows[number].kind, &of_row);
             }
             // A bucket has a row for each operation of a class, nearly always one.
-            if is_same {
+            if before.replace(key) == Some(key) {
                 series.merge_last();
             }
         }
