@@ -12,15 +12,10 @@ pub(super) struct SeriesList {
 }
 
 impl SeriesList {
-    /// Nothing, with room for so many series whose histograms have so many counts.
-    pub(super) fn with_capacity(series: usize, counts: usize) -> Self {
-        Self { series: Vec::with_capacity(series), counts: Vec::with_capacity(counts) }
-    }
-
-    /// Gives back what was room for more.
-    pub(super) fn shrink_to_fit(&mut self) {
-        self.series.shrink_to_fit();
-        self.counts.shrink_to_fit();
+    /// Nothing, with room for so many series. What is left of it is not given back: memory that is given back each minute
+    /// has to be asked for each minute, a page at a time.
+    pub(super) fn with_capacity(series: usize) -> Self {
+        Self { series: Vec::with_capacity(series), counts: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {

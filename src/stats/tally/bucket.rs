@@ -174,7 +174,7 @@ impl BucketTally {
     fn series(&mut self, ranks: &[u32]) -> SeriesList {
         let order = self.order(ranks);
         self.rows.count_samples();
-        let mut series = SeriesList::with_capacity(order.len() + Operation::ALL.len(), self.rows.samples());
+        let mut series = SeriesList::with_capacity(order.len() + Operation::ALL.len());
         let mut operations = Operations::default();
         let mut before = None;
         for (at, (key, number)) in order.iter().copied().enumerate() {
@@ -200,7 +200,6 @@ impl BucketTally {
                 series.push(&Series { counters, ..Series::new(Key::size(*class)) });
             }
         }
-        series.shrink_to_fit();
         series
     }
 

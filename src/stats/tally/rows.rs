@@ -145,11 +145,6 @@ impl Rows {
         self.samples.len() >= SAMPLES || self.recorded >= 1 << 31
     }
 
-    /// How many samples there are.
-    pub(super) fn samples(&self) -> usize {
-        self.samples.len()
-    }
-
     /// Counts the samples of each row.
     pub(super) fn count_samples(&mut self) {
         self.histograms.count(&self.samples, &self.rows);
