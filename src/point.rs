@@ -8,9 +8,11 @@
 pub trait PointWriter {
     /// Starts a point of this measurement.
     fn begin(&mut self, measurement: &str);
-    /// Starts a point, with all its tags, as many others start that are told apart by one name at most.
-    fn begin_known(&mut self, head: &Head<'_>) {
-        head.write(&Tags::default(), self);
+    /// Starts a point, with all its tags, as many others start that are told apart by one name at most. `kind` is the
+    /// writer's reminder: whoever uses a number again means the same by it, in all but `name`, which is that of `head`.
+    fn begin_known<'a>(&mut self, kind: u64, name: Option<&'a str>, head: impl Fn() -> Head<'a>) {
+        let _ = (kind, name);
+        head().write(&Tags::default(), self);
     }
     /// A tag: indexed, bounded in its values.
     fn tag(&mut self, key: &str, value: &str);
@@ -22,15 +24,13 @@ pub trait PointWriter {
     fn integer(&mut self, key: &str, value: u64);
     /// A field that is a measurement of something, and may be averaged but not added.
     fn float(&mut self, key: &str, value: f64);
-    /// As many numbers as there are of both names and values, under names that are written again and again.
-    fn known_numbers(&mut self, names: &[FieldName], values: &[Number]) {
-        for (name, value) in names.iter().zip(values) {
-            match *value {
-                Number::Integer(value) => self.integer(name.as_str(), value),
-                Number::Whole(value) => self.float(name.as_str(), f64::from(value)),
-                Number::Float(value) => self.float(name.as_str(), value),
-            }
-        }
+    /// As many [integers](Self::integer) as there are of both names and values, under names that are written again and again.
+    fn known_integers(&mut self, names: &[FieldName], values: &[u64]) {
+        names.iter().zip(values).for_each(|(name, value)| self.integer(name.as_str(), *value));
+    }
+    /// The same of [measurements](Self::float).
+    fn known_measures(&mut self, names: &[FieldName], values: &[Measure]) {
+        names.iter().zip(values).for_each(|(name, value)| self.float(name.as_str(), value.to_float()));
     }
     /// A truth.
     fn boolean(&mut self, key: &str, value: bool);
@@ -43,8 +43,6 @@ pub trait PointWriter {
 /// How points begin of which there are many: alike, but for one name.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
-    /// The writer's reminder: whoever uses a number again means the same by it, in all but the value of `name`.
-    pub kind: u64,
     /// Measurement.
     pub measurement: &'static str,
     /// A tag of which somebody else chose the value, and that comes first.
@@ -67,15 +65,23 @@ impl Head<'_> {
     }
 }
 
-/// The value of a field that is a number.
+/// The value of a field that is [measured](PointWriter::float).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Number {
-    /// [Additive](PointWriter::integer).
-    Integer(u64),
-    /// [Measured](PointWriter::float), in whole units.
+pub enum Measure {
+    /// In whole units: quicker to write, and nearly all are.
     Whole(u32),
-    /// [Measured](PointWriter::float).
+    /// Any number.
     Float(f64),
+}
+
+impl Measure {
+    /// The value as a writer takes it that knows no other.
+    pub fn to_float(self) -> f64 {
+        match self {
+            Self::Whole(value) => f64::from(value),
+            Self::Float(value) => value,
+        }
+    }
 }
 
 /// The name of a field that is written again and again: as plain as names are, which was looked at when compiling, and
@@ -90,9 +96,6 @@ pub struct FieldName {
 impl FieldName {
     /// How many bytes of [`rendered`](Self::rendered) there are: a copy of a fixed length is no call.
     pub const COPIED: usize = 32;
-
-    /// So many of them mean something at most.
-    pub const LONGEST_RENDERED: usize = Self::LONGEST + 2;
 
     /// Longest name, bytes.
     const LONGEST: usize = 20;
@@ -123,7 +126,8 @@ impl FieldName {
     /// `,name=`, and bytes that mean nothing after these.
     #[inline]
     pub const fn rendered(&self) -> (&[u8; Self::COPIED], usize) {
-        (&self.rendered, self.text.len() + 2)
+        // The remainder is the same: it tells the compiler, which then leaves out to look whether there is room.
+        (&self.rendered, (self.text.len() + 2) % Self::COPIED)
     }
 }
 

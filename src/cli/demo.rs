@@ -136,12 +136,12 @@ fn by_class(store: &Path) -> anyhow::Result<Vec<(Class, Series)>> {
         }
     }
     let mut classes: Vec<(Class, Series)> = Vec::new();
-    for series in all.series().iter().filter(|series| series.key.table() == Some(Table::Node)) {
+    for series in all.series().filter(|series| series.key.table() == Some(Table::Node)) {
         let Some(class) = series.key.class() else { continue };
         // Small and large together: a glance, not an analysis.
         match classes.iter_mut().find(|(known, _)| *known == class) {
-            Some((_, known)) => known.merge(series),
-            None => classes.push((class, series.clone())),
+            Some((_, known)) => known.merge(&series),
+            None => classes.push((class, series.owned())),
         }
     }
     classes.sort_by_key(|(_, series)| std::cmp::Reverse(series.requests()));

@@ -10,6 +10,7 @@
 //!
 //! Source of the rules: InfluxDB's line protocol reference, and the parsers of InfluxDB 1.6 and VictoriaMetrics.
 
+mod buffer;
 mod decimal;
 mod escape;
 
@@ -17,7 +18,8 @@ use std::cmp::Ordering;
 
 use foldhash::fast::FixedState;
 
-use crate::point::{FieldName, Head, Number, PointWriter, Tags, TimestampNs};
+use self::buffer::{Buffer, Padded};
+use crate::point::{FieldName, Head, Measure, PointWriter, Tags, TimestampNs};
 
 /// Longest tag value, and longest name, in bytes before escaping; the rest is cut off. A series key (measurement and
 /// all tags) may have 64 KiB; S3 allows a bucket 63 characters, and an object 1,024 bytes.
@@ -69,7 +71,7 @@ impl Precision {
 #[derive(Debug)]
 pub struct Encoder {
     dialect: Dialect,
-    out: Vec<u8>,
+    out: Buffer,
     points: usize,
     constant: Vec<Constant>,
     /// By their kinds. To put together a head anew took four times as long as to write all fields after it.
@@ -79,14 +81,14 @@ pub struct Encoder {
     stage: Stage,
     tags: TagScratch,
     /// The time of the last point, and how its line ended.
-    time: (Option<TimestampNs>, Vec<u8>),
+    time: (Option<TimestampNs>, Padded),
 }
 
 /// A tag value or name as the server has it: what a query must ask for.
 pub fn stored_name(name: &str) -> String {
-    let mut stored = Vec::new();
+    let mut stored = Buffer::default();
     escape::clean_name(&mut stored, name);
-    String::from_utf8(stored).expect("only whole characters are replaced")
+    String::from_utf8(stored.take()).expect("only whole characters are replaced")
 }
 
 /// How far the current point is.
@@ -110,11 +112,11 @@ struct Constant {
     rendered: Vec<u8>,
 }
 
-/// All in front of the fields but the value of the head's name, which comes after `name_at` bytes.
+/// All in front of the fields: what comes before the value of the head's name, and after it.
 #[derive(Debug)]
 struct RenderedHead {
-    bytes: Vec<u8>,
-    name_at: usize,
+    before: Padded,
+    after: Padded,
 }
 
 /// The first eight bytes of a key as a number that sorts as they do: nearly always they decide.
@@ -129,7 +131,7 @@ fn head(key: &[u8]) -> u64 {
 /// The tags of the current point as they came: names in one buffer, places in another, both reused.
 #[derive(Debug, Default)]
 struct TagScratch {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     /// Sorted by key.
     places: Vec<TagPlace>,
 }
@@ -147,12 +149,12 @@ struct TagPlace {
 
 impl TagScratch {
     fn clear(&mut self) {
-        self.bytes.clear();
+        self.bytes.truncate(0);
         self.places.clear();
     }
 
     fn key(&self, place: TagPlace) -> &[u8] {
-        &self.bytes[place.start..place.middle]
+        &self.bytes.as_slice()[place.start..place.middle]
     }
 
     fn insert(&mut self, key: &str, value: &str) {
@@ -174,7 +176,7 @@ impl TagScratch {
 
     /// Insertion sort: there are a handful of tags, and mostly they come sorted.
     fn place(&mut self, start: usize, middle: usize, is_plain: bool) {
-        let head = head(&self.bytes[start..middle]);
+        let head = head(&self.bytes.as_slice()[start..middle]);
         let place = TagPlace { start, middle, end: self.bytes.len(), head, is_plain };
         let mut at = self.places.len();
         while at > 0 {
@@ -192,8 +194,8 @@ impl TagScratch {
     }
 
     /// Appends `,key=value`.
-    fn write(&self, place: TagPlace, out: &mut Vec<u8>) {
-        let (key, value) = (self.key(place), &self.bytes[place.middle..place.end]);
+    fn write(&self, place: TagPlace, out: &mut Buffer) {
+        let (key, value) = (self.key(place), &self.bytes.as_slice()[place.middle..place.end]);
         out.push(b',');
         if place.is_plain {
             out.extend_from_slice(key);
@@ -212,14 +214,14 @@ impl Encoder {
     pub fn new(dialect: Dialect) -> Self {
         Self {
             dialect,
-            out: Vec::new(),
+            out: Buffer::default(),
             points: 0,
             constant: Vec::new(),
             heads: hashbrown::HashMap::default(),
             start: 0,
             stage: Stage::None,
             tags: TagScratch::default(),
-            time: (None, Vec::new()),
+            time: (None, Padded::default()),
         }
     }
 
@@ -232,9 +234,10 @@ impl Encoder {
         self.heads.clear();
         self.constant.clear();
         for place in &sorted.places {
-            let mut rendered = Vec::new();
+            let mut rendered = Buffer::default();
             sorted.write(*place, &mut rendered);
-            self.constant.push(Constant { head: place.head, key: sorted.key(*place).to_vec(), rendered });
+            let key = sorted.key(*place).to_vec();
+            self.constant.push(Constant { head: place.head, key, rendered: rendered.take() });
         }
     }
 
@@ -246,39 +249,38 @@ impl Encoder {
     /// The whole lines written since the last [`take`](Self::take) or [`clear`](Self::clear); all end in `\n`.
     pub fn lines(&self) -> &[u8] {
         match self.stage {
-            Stage::None => &self.out,
-            Stage::Tags | Stage::Head | Stage::Fields => &self.out[..self.start],
+            Stage::None => self.out.as_slice(),
+            Stage::Tags | Stage::Head | Stage::Fields => &self.out.as_slice()[..self.start],
         }
     }
 
     /// The whole lines, leaving an empty buffer of the same capacity behind.
     pub fn take(&mut self) -> Vec<u8> {
         self.abandon();
-        let next = Vec::with_capacity(self.out.capacity());
         self.points = 0;
-        std::mem::replace(&mut self.out, next)
+        self.out.take()
     }
 
     /// Empties the buffer and keeps its memory.
     pub fn clear(&mut self) {
         self.stage = Stage::None;
-        self.out.clear();
+        self.out.truncate(0);
         self.points = 0;
     }
 
-    /// The end of all lines of this time.
-    fn render_time(&mut self, time: TimestampNs) {
-        let (of, rendered) = &mut self.time;
-        *of = Some(time);
-        rendered.clear();
-        rendered.push(b' ');
-        let time = match self.dialect.precision {
+    /// Ends the line with a time, and keeps how.
+    fn write_time(&mut self, time: TimestampNs) {
+        let start = self.out.len();
+        self.out.push(b' ');
+        let number = match self.dialect.precision {
             // The two smallest and the largest are not valid timestamps in InfluxDB.
             Precision::Nanoseconds => time.clamp(i64::MIN + 2, i64::MAX - 1),
             Precision::Milliseconds => time.div_euclid(1_000_000),
         };
-        decimal::signed(rendered, time);
-        rendered.push(b'\n');
+        decimal::signed(&mut self.out, number);
+        self.out.push(b'\n');
+        self.time.0 = Some(time);
+        self.time.1.set(&self.out.as_slice()[start..]);
     }
 
     /// Forgets the point that is being written.
@@ -315,13 +317,34 @@ impl Encoder {
         Some(b' ')
     }
 
-    #[inline]
-    fn write_integer(&mut self, value: u64) {
-        decimal::unsigned(&mut self.out, value.min(LARGEST));
-        self.out.push(b'i');
+    /// Writes fields, of which `write` writes the value and says how many bytes it has; none of what has no value.
+    #[inline(always)]
+    fn known_fields<T: Copy>(
+        &mut self,
+        names: &[FieldName],
+        values: &[T],
+        write: impl Fn(&mut [u8; decimal::ROOM], T) -> Option<usize>,
+    ) {
+        let Some(separator) = self.separator() else { return };
+        let room = self.out.room(names.len() * FIELD_ROOM);
+        let mut used = 0;
+        for (name, value) in names.iter().zip(values) {
+            let Some(room) = room[used..].first_chunk_mut::<FIELD_ROOM>() else { break };
+            let (rendered, length) = name.rendered();
+            room[..FieldName::COPIED].copy_from_slice(rendered);
+            let place = room[length..].first_chunk_mut();
+            used += place.and_then(|place| write(place, *value)).map_or(0, |digits| length + digits);
+        }
+        if used > 0 {
+            room[0] = separator;
+        } else if separator == b' ' {
+            self.stage = Stage::Head;
+        }
+        self.out.add(used);
     }
 
     /// What the points of a kind begin with.
+    #[cold]
     fn render_head(&mut self, head: &Head<'_>) -> RenderedHead {
         // Keeps the place of the name: it can stand nowhere in a line.
         const MARK: &str = "\n";
@@ -333,13 +356,14 @@ impl Encoder {
             self.tags.insert_plain(key, MARK);
         }
         self.write_tags();
-        let mut bytes = self.out.split_off(self.start);
-        self.stage = Stage::None;
-        let mark = bytes.iter().position(|byte| [*byte] == MARK.as_bytes());
-        if let Some(at) = mark {
-            bytes.remove(at);
-        }
-        RenderedHead { name_at: mark.unwrap_or(0), bytes }
+        let rendered = &self.out.as_slice()[self.start..];
+        let mut parts = rendered.split(|byte| [*byte] == MARK.as_bytes()).map(Padded::new);
+        let head = RenderedHead {
+            before: parts.next().unwrap_or_default(),
+            after: parts.next().unwrap_or_default(),
+        };
+        self.abandon();
+        head
     }
 
     /// Merges the constant tags with the point's own, both sorted.
@@ -361,11 +385,8 @@ impl Encoder {
     }
 }
 
-/// Unsigned fields (`u`) need InfluxDB 2: what does not fit into a signed one is as large as can be said.
-const LARGEST: u64 = i64::MAX as u64;
-
 /// What a field with a number under a known name takes at most.
-const FIELD_ROOM: usize = FieldName::LONGEST_RENDERED + decimal::ROOM;
+const FIELD_ROOM: usize = FieldName::COPIED + decimal::ROOM;
 
 impl PointWriter for Encoder {
     fn begin(&mut self, measurement: &str) {
@@ -378,22 +399,23 @@ impl PointWriter for Encoder {
         }
     }
 
-    fn begin_known(&mut self, head: &Head<'_>) {
-        let plain = head.name.map_or(Some(""), |(_, name)| Some(name).filter(|name| escape::is_plain(name)));
-        let Some(name) = plain.filter(|_| !head.measurement.is_empty()) else {
-            return head.write(&Tags::default(), self);
-        };
+    fn begin_known<'a>(&mut self, kind: u64, name: Option<&'a str>, head: impl Fn() -> Head<'a>) {
+        if name.is_some_and(|name| !escape::is_plain(name)) {
+            return head().write(&Tags::default(), self);
+        }
         self.abandon();
-        let mut heads = std::mem::take(&mut self.heads);
-        let RenderedHead { bytes, name_at } =
-            heads.entry(head.kind).or_insert_with(|| self.render_head(head));
-        let (before, after) = bytes.split_at(*name_at);
+        let RenderedHead { before, after } = match self.heads.get(&kind) {
+            Some(rendered) => rendered,
+            None => {
+                let rendered = self.render_head(&head());
+                self.heads.entry(kind).or_insert(rendered)
+            }
+        };
         self.start = self.out.len();
-        self.out.extend_from_slice(before);
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(after);
+        self.out.extend_from_padded(before);
+        self.out.extend_from_slice(name.unwrap_or_default().as_bytes());
+        self.out.extend_from_padded(after);
         self.stage = Stage::Head;
-        self.heads = heads;
     }
 
     fn tag(&mut self, key: &str, value: &str) {
@@ -413,39 +435,19 @@ impl PointWriter for Encoder {
 
     fn integer(&mut self, key: &str, value: u64) {
         if self.field(key) {
-            self.write_integer(value);
+            decimal::count(&mut self.out, value);
         }
     }
 
-    fn known_numbers(&mut self, names: &[FieldName], values: &[Number]) {
-        let Some(separator) = self.separator() else { return };
-        let start = self.out.len();
-        // Room is made once for all of them, and what is left of it is cut off in the end.
-        self.out.resize(start + names.len() * FIELD_ROOM, 0);
-        let all = &mut self.out[start..];
-        let mut used = 0;
-        for (name, value) in names.iter().zip(values) {
-            let Some(room) = all[used..].first_chunk_mut::<FIELD_ROOM>() else { break };
-            let (rendered, length) = name.rendered();
-            room[..FieldName::COPIED].copy_from_slice(rendered);
-            let place = &mut room[length..];
-            let (whole, after) = match *value {
-                Number::Integer(value) => (value.min(LARGEST), [b'i', 0]),
-                Number::Whole(value) => (u64::from(value), *b".0"),
-                Number::Float(value) if value.is_finite() => {
-                    used += length + decimal::write_float(place, value);
-                    continue;
-                }
-                Number::Float(_) => continue,
-            };
-            used += length + decimal::write_integer(place, whole, after);
-        }
-        if used > 0 {
-            all[0] = separator;
-        } else if separator == b' ' {
-            self.stage = Stage::Head;
-        }
-        self.out.truncate(start + used);
+    fn known_integers(&mut self, names: &[FieldName], values: &[u64]) {
+        self.known_fields(names, values, |place, value| Some(decimal::COUNTS.write(place, value)));
+    }
+
+    fn known_measures(&mut self, names: &[FieldName], values: &[Measure]) {
+        self.known_fields(names, values, |place, value| match value {
+            Measure::Whole(value) => Some(decimal::WHOLE.write(place, u64::from(value))),
+            Measure::Float(value) => value.is_finite().then(|| decimal::write_float(place, value)),
+        });
     }
 
     fn float(&mut self, key: &str, value: f64) {
@@ -474,10 +476,10 @@ impl PointWriter for Encoder {
             return;
         }
         // Points come a window at a time.
-        if self.time.0 != Some(time) {
-            self.render_time(time);
+        match self.time.0 == Some(time) {
+            true => self.out.extend_from_padded(&self.time.1),
+            false => self.write_time(time),
         }
-        self.out.extend_from_slice(&self.time.1);
         self.points += 1;
         self.stage = Stage::None;
     }

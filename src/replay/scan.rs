@@ -22,7 +22,7 @@ pub(super) struct Scan {
 impl Scan {
     fn add(&mut self, parts: &[Part]) {
         for part in parts.iter().filter(|part| part.id.kind == WindowKind::Node) {
-            if let Some(log) = part.contents.series().iter().find(|series| series.key == Key::LOG) {
+            if let Some(log) = part.contents.series().find(|series| series.key == Key::LOG) {
                 *self.lines.entry(part.id.start_ms).or_default() += log.counters[counter::LINES];
             }
         }

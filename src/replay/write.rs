@@ -85,13 +85,11 @@ impl<'a, P: Parts> Writer<'a, P> {
 
 /// Lines counted in a part.
 fn lines(part: &Part) -> u64 {
-    let series = part.contents.series();
+    let mut series = part.contents.series();
     match part.id.kind {
-        WindowKind::Node => {
-            series.iter().find(|s| s.key == Key::LOG).map_or(0, |log| log.counters[counter::LINES])
-        }
+        WindowKind::Node => series.find(|s| s.key == Key::LOG).map_or(0, |log| log.counters[counter::LINES]),
         WindowKind::Bucket => {
-            series.iter().filter(|s| s.key.protocol_operation().is_some()).map(|s| s.requests()).sum()
+            series.filter(|s| s.key.protocol_operation().is_some()).map(|s| s.requests()).sum()
         }
     }
 }

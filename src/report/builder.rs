@@ -15,7 +15,7 @@ use crate::{
     access_log::{Class, Operation, Protocol},
     point::{Point, Tags, TimestampMs},
     stats::{
-        Counters, NO_BUCKET, OTHER, Part, PartId, SIZE_EDGES, Series, Size, Table, UNKNOWN_BUCKET,
+        Counters, NO_BUCKET, OTHER, Part, PartId, SIZE_EDGES, SeriesRef, Size, Table, UNKNOWN_BUCKET,
         WindowKind, counter,
     },
 };
@@ -115,15 +115,15 @@ impl Builder {
         for series in part.contents.series() {
             let name = part.contents.name(series.key);
             match series.key.table() {
-                Some(Table::Log) => self.add_log(name, series),
-                Some(Table::Node) => self.add_node(node, series),
-                Some(Table::Status) => self.add_status(series),
-                Some(Table::Upstream) => self.add_upstream(node, name, series),
+                Some(Table::Log) => self.add_log(name, &series),
+                Some(Table::Node) => self.add_node(node, &series),
+                Some(Table::Status) => self.add_status(&series),
+                Some(Table::Upstream) => self.add_upstream(node, name, &series),
                 Some(Table::Bucket) => {
                     of_window.entry(name).or_insert_with(Figures::default).add(&series.counters)
                 }
-                Some(Table::Operation) => self.add_operation(series),
-                Some(Table::Size) => self.add_size(series),
+                Some(Table::Operation) => self.add_operation(&series),
+                Some(Table::Size) => self.add_size(&series),
                 // A later version's: it has a total of its own elsewhere.
                 None => {}
             }
@@ -147,7 +147,7 @@ impl Builder {
         self.parts.damaged += 1;
     }
 
-    fn add_log(&mut self, reason: &str, series: &Series) {
+    fn add_log(&mut self, reason: &str, series: &SeriesRef<'_>) {
         let lines = series.counters[counter::LINES];
         if series.key.has_name() {
             let rejected = self.rejected.entry(reason.to_owned()).or_default();
@@ -159,19 +159,19 @@ impl Builder {
         }
     }
 
-    fn add_node(&mut self, node: &str, series: &Series) {
+    fn add_node(&mut self, node: &str, series: &SeriesRef<'_>) {
         // A class of a later version counts too, as what it is to this one: sums have to match.
         let class = series.key.class().unwrap_or(Class::Other);
         let size = series.key.size_of_body().unwrap_or(Size::Small);
         self.nodes.entry(node.to_owned()).or_default().entry((class, size)).or_default().add(series);
     }
 
-    fn add_status(&mut self, series: &Series) {
+    fn add_status(&mut self, series: &SeriesRef<'_>) {
         let requests = self.statuses.entry(series.key.status_code().unwrap_or_default()).or_default();
         *requests = requests.saturating_add(series.requests());
     }
 
-    fn add_upstream(&mut self, node: &str, name: &str, series: &Series) {
+    fn add_upstream(&mut self, node: &str, name: &str, series: &SeriesRef<'_>) {
         let upstream = self.upstreams.entry((node.to_owned(), name.to_owned())).or_default();
         upstream.figures.add(&series.counters);
         let is_small = series.key.size_of_body() == Some(Size::Small);
@@ -180,13 +180,13 @@ impl Builder {
         }
     }
 
-    fn add_operation(&mut self, series: &Series) {
+    fn add_operation(&mut self, series: &SeriesRef<'_>) {
         let unknown = (Protocol::None, Operation::None);
         let operation = series.key.protocol_operation().unwrap_or(unknown);
         self.operations.entry(operation).or_default().add(series);
     }
 
-    fn add_size(&mut self, series: &Series) {
+    fn add_size(&mut self, series: &SeriesRef<'_>) {
         let sizes = self.sizes.entry(series.key.class().unwrap_or(Class::Other)).or_default();
         for (sum, requests) in sizes.iter_mut().zip(series.counters) {
             *sum = sum.saturating_add(requests);
@@ -289,7 +289,7 @@ struct Measured {
 }
 
 impl Measured {
-    fn add(&mut self, series: &Series) {
+    fn add(&mut self, series: &SeriesRef<'_>) {
         self.figures.add(&series.counters);
         self.latency.add(&series.latency);
     }

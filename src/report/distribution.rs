@@ -1,7 +1,7 @@
 //! Latencies of many windows, added up.
 
 use super::LatencyStats;
-use crate::stats::histogram::{Latency, bucket_range};
+use crate::stats::histogram::{Count, Latency, bucket_range};
 
 /// Like [`Latency`], but dense and with counts that no length of time fills: a window's counts have 32 bits.
 #[derive(Clone, Debug, Default)]
@@ -16,9 +16,9 @@ pub(super) struct Distribution {
 
 impl Distribution {
     /// Adds the latencies of a window's series.
-    pub(super) fn add(&mut self, latency: &Latency) {
+    pub(super) fn add<C: AsRef<[Count]>>(&mut self, latency: &Latency<C>) {
         self.add_summary(latency.count, latency.sum_ms, latency.min_ms, latency.max_ms);
-        for count in &latency.counts {
+        for count in latency.counts.as_ref() {
             self.add_bucket(usize::from(count.bucket), u64::from(count.count));
         }
     }
@@ -81,7 +81,7 @@ impl Distribution {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::histogram::{Count, bucket_of};
+    use crate::stats::histogram::bucket_of;
     use proptest::prelude::*;
 
     fn latency(values: &[u32]) -> Latency {
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn nothing_has_no_statistics() {
         let mut distribution = Distribution::default();
-        distribution.add(&Latency::default());
+        distribution.add(&<Latency>::default());
         assert_eq!(distribution.stats(), None);
     }
 

@@ -140,7 +140,7 @@ impl Admission {
             total.requests = total.requests.saturating_add(series.requests());
             total.successes = total.successes.saturating_add(series.counters[counter::SUCCESSES]);
         }
-        let name = |number: &usize| &*contents.names[*number];
+        let name = |number: &usize| contents.names.get(*number).unwrap_or_default();
         let mut ranked: Vec<usize> = (0..totals.len()).filter(|number| !is_reserved(name(number))).collect();
         // The order in which places are given away: listed ones, then most requests first, then by name: the names are
         // sorted, and the sort is stable.

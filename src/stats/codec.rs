@@ -4,8 +4,10 @@
 //! A reader of a later version must read these: change the first byte when the layout changes.
 
 use super::{
-    Contents, Event, Key, Series, Verdict,
+    Contents, Event, Key, Series, SeriesRef, Verdict,
     histogram::{Bucket, Count, HIGHEST_BUCKET},
+    name_list::NameList,
+    series_list::SeriesList,
 };
 use crate::access_log::{Class, Operation};
 
@@ -30,15 +32,15 @@ impl Contents {
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.push(LAYOUT);
         put(out, self.names.len() as u64);
-        for name in &self.names {
+        for name in self.names.iter() {
             put_bytes(out, name);
         }
         put(out, self.series.len() as u64);
         let mut before = 0;
-        for series in &self.series {
+        for series in self.series.iter() {
             put(out, series.key.bits() - before);
             before = series.key.bits();
-            put_series(out, series);
+            put_series(out, &series);
         }
         put(out, self.events.len() as u64);
         for event in &self.events {
@@ -54,18 +56,22 @@ impl Contents {
             LAYOUT => {}
             layout => return Err(DecodeError::Layout(layout)),
         }
-        let names: Vec<Box<[u8]>> = reader.many(1, |r| Ok(r.bytes()?.into()))?;
-        reader.expect(names.is_sorted_by(|a, b| a < b))?;
+        let mut names = NameList::default();
+        for _ in 0..reader.count(1)? {
+            names.push(reader.bytes()?);
+        }
+        reader.expect(names.iter().is_sorted_by(|a, b| a < b))?;
         let mut before = None;
-        let series = reader.many(3, |r| {
-            let step = r.number()?;
-            let bits = before.unwrap_or(0u64).checked_add(step).ok_or_else(|| r.damaged())?;
-            r.expect(before.is_none() || step > 0)?;
+        let mut series = SeriesList::default();
+        for _ in 0..reader.count(3)? {
+            let step = reader.number()?;
+            let bits = before.unwrap_or(0u64).checked_add(step).ok_or_else(|| reader.damaged())?;
+            reader.expect(before.is_none() || step > 0)?;
             before = Some(bits);
-            let series = r.series(Key::from_bits(bits))?;
-            r.expect(!series.key.has_name() || (series.key.name() as usize) < names.len())?;
-            Ok(series)
-        })?;
+            let one = reader.series(Key::from_bits(bits))?;
+            reader.expect(!one.key.has_name() || (one.key.name() as usize) < names.len())?;
+            series.push(&one);
+        }
         let events = reader.many(20, Reader::event)?;
         if reader.at != bytes.len() {
             return Err(reader.damaged());
@@ -74,7 +80,8 @@ impl Contents {
     }
 }
 
-fn put(out: &mut Vec<u8>, mut value: u64) {
+/// Seven bits a byte, the lowest first.
+pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -88,7 +95,7 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Which counters are not 0, these, and the latencies.
-fn put_series(out: &mut Vec<u8>, series: &Series) {
+fn put_series(out: &mut Vec<u8>, series: &SeriesRef<'_>) {
     let present = (0..series.counters.len()).filter(|i| series.counters[*i] > 0);
     put(out, present.clone().fold(0, |bits, i| bits | 1 << i));
     for i in present {
@@ -103,7 +110,7 @@ fn put_series(out: &mut Vec<u8>, series: &Series) {
     put(out, u64::from(latency.min_ms));
     put(out, u64::from(latency.max_ms));
     let mut before = 0;
-    for Count { bucket, count } in &latency.counts {
+    for Count { bucket, count } in latency.counts {
         // Nearly every count is 1 where there are few: it takes no byte of its own then.
         put(out, u64::from(bucket - before) << 1 | u64::from(*count > 1));
         if *count > 1 {
@@ -189,16 +196,20 @@ impl<'a> Reader<'a> {
         self.take(length)
     }
 
-    /// A count, and so many things of at least `least` bytes each: a count that the rest cannot hold is damage, and
-    /// allocates nothing.
+    /// How many things of at least `least` bytes each come: more than the rest can hold are damage, and allocate nothing.
+    fn count(&mut self, least: usize) -> Result<usize, DecodeError> {
+        let count: usize = self.small()?;
+        self.expect(count <= (self.bytes.len() - self.at) / least)?;
+        Ok(count)
+    }
+
+    /// So many things, and before them how many.
     fn many<T>(
         &mut self,
         least: usize,
         mut one: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Vec<T>, DecodeError> {
-        let count: usize = self.small()?;
-        self.expect(count <= (self.bytes.len() - self.at) / least)?;
-        (0..count).map(|_| one(self)).collect()
+        (0..self.count(least)?).map(|_| one(self)).collect()
     }
 
     fn series(&mut self, key: Key) -> Result<Series, DecodeError> {
@@ -212,11 +223,10 @@ impl<'a> Reader<'a> {
             }
         }
         let latency = &mut series.latency;
-        let counts: usize = self.small()?;
+        let counts = self.count(1)?;
         if counts == 0 {
             return Ok(series);
         }
-        self.expect(counts <= self.bytes.len() - self.at)?;
         latency.sum_ms = self.number()?;
         latency.min_ms = self.small()?;
         latency.max_ms = self.small()?;

@@ -1,19 +1,22 @@
 //! What was counted in a window, or in a piece of one: series, and the events kept. Compact, mergeable, immutable.
 
-use super::{Event, Key, Names, Series, Table, histogram::LatencySum, series::counter};
+use super::{
+    Event, Key, Names, Series, SeriesRef, Table, histogram::LatencySum, name_list::NameList, series::counter,
+    series_list::SeriesList,
+};
 
 /// Invariants: `names` is sorted and without twins, `series` ascends by key and holds no key twice, events are in the
 /// order of the log. Two contents with the same counts are equal, whatever order the lines came in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
-    pub(super) names: Vec<Box<[u8]>>,
-    pub(super) series: Vec<Series>,
+    pub(super) names: NameList,
+    pub(super) series: SeriesList,
     pub(super) events: Vec<Event>,
 }
 
 impl Contents {
     /// Puts series that refer to `names` into order; series of one key are merged.
-    pub fn new(names: &Names, mut series: Vec<Series>, events: Vec<Event>) -> Self {
+    pub(super) fn new(names: &Names, series: &SeriesList, events: Vec<Event>) -> Self {
         let mut is_used = vec![false; names.len()];
         for series in series.iter().filter(|s| s.key.has_name()) {
             is_used[series.key.name() as usize] = true;
@@ -24,10 +27,8 @@ impl Contents {
         for (position, id) in used.iter().enumerate() {
             number[*id as usize] = position as u32;
         }
-        series = renumber(series, &number);
-        series.sort_by_cached_key(|s| s.key);
-        let names = used.into_iter().map(|id| names.get(id).into()).collect();
-        Self { names, series: merge_neighbours(series), events }
+        let names = used.into_iter().map(|id| names.get(id)).collect();
+        Self { names, series: in_order(series, &number), events }
     }
 
     /// Nothing in it.
@@ -36,8 +37,9 @@ impl Contents {
     }
 
     /// The series, by key.
-    pub fn series(&self) -> &[Series] {
-        &self.series
+    #[inline]
+    pub fn series(&self) -> impl ExactSizeIterator<Item = SeriesRef<'_>> + Clone {
+        self.series.iter()
     }
 
     /// The events, in the order of the log.
@@ -60,27 +62,30 @@ impl Contents {
         if later.is_empty() {
             return;
         }
-        let (names, [mine, theirs]) = merge_names(std::mem::take(&mut self.names), later.names);
+        let (names, [mine, theirs]) = merge_names(&self.names, &later.names);
         // New numbers are in the order of the old ones, so both stay sorted.
-        let earlier = renumber(std::mem::take(&mut self.series), &mine);
-        self.series = merge_sorted(earlier, renumber(later.series, &theirs));
+        let (earlier, later_series) = (self.series.iter(), later.series.iter());
+        self.series = merge_sorted(
+            earlier.map(|series| renumbered(series, &mine)),
+            later_series.map(|series| renumbered(series, &theirs)),
+        );
         self.names = names;
         self.events.extend(later.events);
     }
 
     /// The same with names replaced where `label` says by what, from a name's number and itself; series that get one name
     /// are merged.
-    pub(super) fn relabel(self, label: impl Fn(usize, &[u8]) -> Option<&'static str>) -> Self {
+    pub(super) fn relabel(mut self, label: impl Fn(usize, &[u8]) -> Option<&'static str>) -> Self {
         let numbered = self.names.iter().enumerate();
         let labels: Vec<Option<&str>> = numbered.map(|(number, name)| label(number, name)).collect();
         if labels.iter().all(Option::is_none) {
             return self;
         }
         let mut names = Names::default();
-        let new = self.names.iter().zip(labels).map(|(name, label)| label.map_or(&**name, str::as_bytes));
+        let new = self.names.iter().zip(labels).map(|(name, label)| label.map_or(name, str::as_bytes));
         let number: Vec<u32> = new.map(|name| names.intern(name)).collect();
-        let series = renumber(self.series, &number);
-        Self::new(&names, series, self.events)
+        self.series.iter_mut().for_each(|series| series.key = renumber(series.key, &number));
+        Self::new(&names, &self.series, self.events)
     }
 
     /// The same for a window that closes: what only decided about names is dropped with it.
@@ -93,53 +98,63 @@ impl Contents {
 
     /// Requests counted in series of the node: each line counted once.
     pub fn node_requests(&self) -> u64 {
-        let node = |s: &&Series| s.key.table() == Some(Table::Node);
-        self.series.iter().filter(node).map(Series::requests).fold(0, u64::saturating_add)
+        let node = |s: &SeriesRef<'_>| s.key.table() == Some(Table::Node);
+        self.series.iter().filter(node).map(|series| series.requests()).fold(0, u64::saturating_add)
     }
 }
 
-/// Merges series of one key that stand beside each other.
-fn merge_neighbours(series: Vec<Series>) -> Vec<Series> {
-    let mut merged: Vec<Series> = Vec::with_capacity(series.len());
+/// Series with new numbers of their names, ascending by key; those of one key are merged.
+fn in_order(series: &SeriesList, number: &[u32]) -> SeriesList {
+    let keys = series.iter().map(|series| renumber(series.key, number));
+    // Series are large: sorting them would move each many times.
+    let mut order: Vec<(Key, usize)> = keys.zip(0..).collect();
+    // By key alone: many of one key take no longer to sort than few.
+    order.sort_unstable_by_key(|(key, _)| *key);
+    let mut sorted = SeriesList::default();
     let mut sum = LatencySum::default();
-    let mut series = series.into_iter().peekable();
-    while let Some(mut first) = series.next() {
-        if series.peek().is_some_and(|next| next.key == first.key) {
-            sum.add(&first.latency);
-            while let Some(next) = series.next_if(|next| next.key == first.key) {
-                first.merge_counters(&next);
-                sum.add(&next.latency);
-            }
-            first.latency = sum.take();
+    for of_key in order.chunk_by(|(a, _), (b, _)| a == b) {
+        let mut all = of_key.iter().map(|(key, at)| Series { key: *key, ..series.get(*at) });
+        let Some(mut first) = all.next() else { continue };
+        if all.len() == 0 {
+            sorted.push(&first);
+            continue;
         }
-        merged.push(first);
+        sum.add(&first.latency);
+        for next in all {
+            first.merge_counters(&next);
+            sum.add(&next.latency);
+        }
+        sorted.push(&Series { key: first.key, counters: first.counters, latency: sum.take() });
     }
-    merged
+    sorted
 }
 
 /// Merges sorted series, none of which holds a key twice.
-fn merge_sorted(earlier: Vec<Series>, later: Vec<Series>) -> Vec<Series> {
-    let mut merged = Vec::with_capacity(earlier.len().max(later.len()));
-    let mut later = later.into_iter().peekable();
-    for mut series in earlier {
+fn merge_sorted<'a>(
+    earlier: impl Iterator<Item = SeriesRef<'a>>,
+    later: impl Iterator<Item = SeriesRef<'a>>,
+) -> SeriesList {
+    let mut merged = SeriesList::default();
+    let mut later = later.peekable();
+    for series in earlier {
         while let Some(before) = later.next_if(|next| next.key < series.key) {
-            merged.push(before);
+            merged.push(&before);
         }
-        if let Some(same) = later.next_if(|next| next.key == series.key) {
-            series.merge(&same);
+        match later.next_if(|next| next.key == series.key) {
+            Some(same) => merged.push(&series.merged(&same)),
+            None => merged.push(&series),
         }
-        merged.push(series);
     }
-    merged.extend(later);
+    later.for_each(|series| merged.push(&series));
     merged
 }
 
 /// Merges sorted names without twins; the numbers that those of each side have among all.
-fn merge_names(earlier: Vec<Box<[u8]>>, later: Vec<Box<[u8]>>) -> (Vec<Box<[u8]>>, [Vec<u32>; 2]) {
-    let mut names = Vec::with_capacity(earlier.len().max(later.len()));
+fn merge_names(earlier: &NameList, later: &NameList) -> (NameList, [Vec<u32>; 2]) {
+    let mut names = NameList::default();
     let mut numbers = [Vec::with_capacity(earlier.len()), Vec::with_capacity(later.len())];
-    let mut later = later.into_iter().peekable();
-    for name in earlier {
+    let mut later = later.iter().peekable();
+    for name in earlier.iter() {
         while let Some(before) = later.next_if(|next| *next < name) {
             numbers[1].push(names.len() as u32);
             names.push(before);
@@ -157,10 +172,12 @@ fn merge_names(earlier: Vec<Box<[u8]>>, later: Vec<Box<[u8]>>) -> (Vec<Box<[u8]>
     (names, numbers)
 }
 
-/// Series whose names have new numbers.
-fn renumber(mut series: Vec<Series>, number: &[u32]) -> Vec<Series> {
-    for series in series.iter_mut().filter(|s| s.key.has_name()) {
-        series.key = series.key.with_name(number[series.key.name() as usize]);
-    }
-    series
+/// A key whose name has a new number.
+fn renumber(key: Key, number: &[u32]) -> Key {
+    if key.has_name() { key.with_name(number[key.name() as usize]) } else { key }
+}
+
+/// A series whose name has a new number.
+fn renumbered<'a>(series: SeriesRef<'a>, number: &[u32]) -> SeriesRef<'a> {
+    Series { key: renumber(series.key, number), ..series }
 }

@@ -141,24 +141,22 @@ impl Names {
 
     /// The numbers of all of them, in the order of the names.
     pub fn sorted(&self) -> Vec<u32> {
-        // Names of one site begin alike. Eight bytes from where they differ decide nearly every comparison, and stand
-        // beside each other, where the names themselves are all over the arena.
-        let first = self.iter().next().unwrap_or_default();
-        let common = self.iter().fold(first.len(), |common, name| {
-            first[..common].iter().zip(name).take_while(|(a, b)| a == b).count()
-        });
-        let head = |id: u32| {
-            let mut head = [0; 8];
-            for (to, from) in head.iter_mut().zip(&self.get(id)[common..]) {
-                *to = *from;
-            }
-            (u64::from_be_bytes(head), id)
-        };
-        let mut heads: Vec<(u64, u32)> = (0..self.len() as u32).map(head).collect();
-        heads.sort_unstable_by(|(a, id_a), (b, id_b)| {
-            a.cmp(b).then_with(|| self.get(*id_a)[common..].cmp(&self.get(*id_b)[common..]))
-        });
-        heads.into_iter().map(|(_, id)| id).collect()
+        let mut heads: Vec<Head> = (0..self.len() as u32).map(|id| Head { id, ..Head::default() }).collect();
+        self.sort(&mut heads, 0);
+        heads.into_iter().map(|head| head.id).collect()
+    }
+
+    /// Sorts names that are the same up to `begin`. Names of one site begin alike: they are sorted by eight bytes at a time,
+    /// which stand beside each other, where the names themselves are all over the arena.
+    fn sort(&self, heads: &mut [Head], begin: usize) {
+        for head in &mut *heads {
+            *head = Head::of(&self.get(head.id)[begin..], head.id);
+        }
+        heads.sort_unstable_by_key(|head| (head.bytes, head.left));
+        let same = |a: &Head, b: &Head| (a.bytes, a.left) == (b.bytes, b.left);
+        for alike in heads.chunk_by_mut(same).filter(|alike| alike.len() > 1) {
+            self.sort(alike, begin + Head::BYTES);
+        }
     }
 
     /// Forgets all, keeps the memory that as many need again.
@@ -221,6 +219,30 @@ fn is_same(a: &[u8], b: &[u8]) -> bool {
     match (a.first_chunk::<8>(), b.first_chunk::<8>(), a.last_chunk::<8>(), b.last_chunk::<8>()) {
         (Some(first_a), Some(first_b), Some(last_a), Some(last_b)) => first_a == first_b && last_a == last_b,
         _ => a.iter().eq(b),
+    }
+}
+
+/// The next eight bytes of a name that is being sorted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Head {
+    /// As a number that sorts as they do; zeros where there are none.
+    bytes: u64,
+    /// How many bytes there are, more than eight as nine: of two that begin alike the shorter comes first, and no two
+    /// names are the same that end within eight bytes.
+    left: u32,
+    id: u32,
+}
+
+impl Head {
+    const BYTES: usize = 8;
+
+    #[inline]
+    fn of(name: &[u8], id: u32) -> Self {
+        let mut bytes = [0; Self::BYTES];
+        for (to, from) in bytes.iter_mut().zip(name) {
+            *to = *from;
+        }
+        Self { bytes: u64::from_be_bytes(bytes), left: name.len().min(Self::BYTES + 1) as u32, id }
     }
 }
 

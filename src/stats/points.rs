@@ -1,11 +1,15 @@
 //! Parts as points: measurement, tags and fields of everything that is counted from a log.
 
-use super::{Event, Key, Part, Series, Table, WindowKind, counter, histogram::Latency, series::SIZE_EDGES};
+use super::{
+    Event, Key, Part, SeriesRef, Table, WindowKind, counter,
+    histogram::{Count, Latency},
+    series::SIZE_EDGES,
+};
 use crate::{
     access_log::{Class, ProbeMark},
     point::{
         FieldName, Head,
-        Number::{self, Float, Integer, Whole},
+        Measure::{Float, Whole},
         PointWriter, Tags, TimestampNs,
     },
 };
@@ -45,13 +49,8 @@ mod field {
         FieldName::new("latency_count"),
         FieldName::new("latency_sum_ms"),
     ];
-    /// The last of [`REQUESTS`].
-    pub(super) const MEASURED: [FieldName; super::MEASURED] = match REQUESTS.last_chunk() {
-        Some(last) => *last,
-        None => unreachable!(),
-    };
-    /// What is counted, and from `latency_min_ms` on what is there only with latencies.
-    pub(super) const REQUESTS: [FieldName; 16] = [
+    /// What is counted of requests.
+    pub(super) const REQUESTS: [FieldName; 10] = [
         FieldName::new("requests"),
         FieldName::new("ok"),
         FieldName::new("errors_4xx"),
@@ -62,6 +61,9 @@ mod field {
         FieldName::new("bytes_out"),
         FieldName::new("latency_count"),
         FieldName::new("latency_sum_ms"),
+    ];
+    /// How long they took, where that is known.
+    pub(super) const MEASURED: [FieldName; 6] = [
         FieldName::new("latency_min_ms"),
         FieldName::new("latency_mean_ms"),
         FieldName::new("latency_max_ms"),
@@ -97,7 +99,7 @@ pub fn write_points(part: &Part, tags: &Tags, events: Option<&[String]>, writer:
         if number != named.0 {
             named = (number, part.contents.name(series.key));
         }
-        write_series(series, named.1, tags, time, writer);
+        write_series(&series, named.1, tags, time, writer);
     }
     if let Some(fields) = events {
         for event in part.contents.events() {
@@ -109,13 +111,20 @@ pub fn write_points(part: &Part, tags: &Tags, events: Option<&[String]>, writer:
     }
 }
 
-fn write_series(series: &Series, name: &str, tags: &Tags, time: TimestampNs, writer: &mut impl PointWriter) {
+fn write_series(
+    series: &SeriesRef<'_>,
+    name: &str,
+    tags: &Tags,
+    time: TimestampNs,
+    writer: &mut impl PointWriter,
+) {
     let Some(table) = series.key.table() else { return };
     let status = series.key.status_code().map(|status| format!("{status:03}"));
-    let head = head(series.key, table, status.as_deref().unwrap_or(name));
+    let name = told_apart_by(series.key, table).map(|_| status.as_deref().unwrap_or(name));
+    let head = || head(series.key, table, name);
     match tags.is_empty() {
-        true => writer.begin_known(&head),
-        false => head.write(tags, writer),
+        true => writer.begin_known(series.key.kind(), name, head),
+        false => head().write(tags, writer),
     }
     match table {
         Table::Log if series.key.has_name() => writer.integer("rejected", series.counters[counter::LINES]),
@@ -129,7 +138,7 @@ fn write_series(series: &Series, name: &str, tags: &Tags, time: TimestampNs, wri
         Table::Node => {
             write_requests(series, writer);
             let at_most = series.latency.at_most(LATENCY_EDGES_MS);
-            writer.known_numbers(&LATENCY_EDGE_FIELDS, &at_most.map(Integer));
+            writer.known_integers(&LATENCY_EDGE_FIELDS, &at_most);
             if series.latency.count > 0 {
                 writer.text("histogram", &series.latency.to_base64());
             }
@@ -140,22 +149,32 @@ fn write_series(series: &Series, name: &str, tags: &Tags, time: TimestampNs, wri
     writer.end(time);
 }
 
+/// The tag that a series is told apart by from others of its kind.
+fn told_apart_by(key: Key, table: Table) -> Option<&'static str> {
+    match table {
+        Table::Log => key.has_name().then_some("reason"),
+        Table::Status => Some("status"),
+        Table::Upstream => Some("upstream"),
+        Table::Bucket => Some("bucket"),
+        Table::Node | Table::Operation | Table::Size => None,
+    }
+}
+
 /// Measurement and tags of a series; `name` is what it is told apart by, if anything.
-fn head(key: Key, table: Table, name: &str) -> Head<'_> {
-    let (measurement, name_key) = match table {
-        Table::Log => ("rgw_log", key.has_name().then_some("reason")),
-        Table::Node => ("rgw_node", None),
-        Table::Status => ("rgw_status", Some("status")),
-        Table::Upstream => ("rgw_upstream", Some("upstream")),
-        Table::Bucket => ("rgw_bucket", Some("bucket")),
-        Table::Operation => ("rgw_operation", None),
-        Table::Size => ("rgw_size", None),
+fn head<'a>(key: Key, table: Table, name: Option<&'a str>) -> Head<'a> {
+    let measurement = match table {
+        Table::Log => "rgw_log",
+        Table::Node => "rgw_node",
+        Table::Status => "rgw_status",
+        Table::Upstream => "rgw_upstream",
+        Table::Bucket => "rgw_bucket",
+        Table::Operation => "rgw_operation",
+        Table::Size => "rgw_size",
     };
     let (protocol, operation) = key.protocol_operation().unzip();
     Head {
-        kind: key.kind(),
         measurement,
-        name: name_key.map(|key| (key, name)),
+        name: told_apart_by(key, table).zip(name),
         words: [
             key.class().map(|class| ("class", class.name())),
             key.size_of_body().map(|size| ("size", size.name())),
@@ -165,54 +184,35 @@ fn head(key: Key, table: Table, name: &str) -> Head<'_> {
     }
 }
 
-fn write_requests(series: &Series, writer: &mut impl PointWriter) {
+fn write_requests(series: &SeriesRef<'_>, writer: &mut impl PointWriter) {
     let [ok, errors_4xx, errors_5xx, aborted, slow, bytes_in, bytes_out, ..] = series.counters;
     let Latency { count, sum_ms, .. } = series.latency;
-    let measured = measured(&series.latency);
-    let [min, mean, max, p50, p90, p99] = measured.unwrap_or([Whole(0); MEASURED]);
-    let values = [
-        Integer(series.requests()),
-        Integer(ok),
-        Integer(errors_4xx),
-        Integer(errors_5xx),
-        Integer(aborted),
-        Integer(slow),
-        Integer(bytes_in),
-        Integer(bytes_out),
-        Integer(count),
-        Integer(sum_ms),
-        min,
-        mean,
-        max,
-        p50,
-        p90,
-        p99,
-    ];
-    let there = if measured.is_some() { values.len() } else { values.len() - MEASURED };
-    writer.known_numbers(&field::REQUESTS[..there], &values);
+    let requests = series.requests();
+    writer.known_integers(
+        &field::REQUESTS,
+        &[requests, ok, errors_4xx, errors_5xx, aborted, slow, bytes_in, bytes_out, count, sum_ms],
+    );
+    write_measured(&series.latency, writer);
 }
 
-fn write_upstream(series: &Series, writer: &mut impl PointWriter) {
+fn write_upstream(series: &SeriesRef<'_>, writer: &mut impl PointWriter) {
     let [_, _, errors_5xx, _, slow, bytes_in, bytes_out, ..] = series.counters;
     let Latency { count, sum_ms, .. } = series.latency;
     let counted = [series.requests(), errors_5xx, slow, bytes_in, bytes_out, count, sum_ms];
-    writer.known_numbers(&field::UPSTREAM, &counted.map(Integer));
-    if let Some(measured) = measured(&series.latency) {
-        writer.known_numbers(&field::MEASURED, &measured);
-    }
+    writer.known_integers(&field::UPSTREAM, &counted);
+    write_measured(&series.latency, writer);
 }
 
-/// How many fields say how long requests took.
-const MEASURED: usize = 6;
-
-/// Sums stay integers; what is measured is a float from the first version on. `None` if there are no latencies.
-fn measured(latency: &Latency) -> Option<[Number; MEASURED]> {
-    let mean = latency.mean_ms()?;
-    let [p50, p90, p99] = latency.quantiles_ms([0.5, 0.9, 0.99])?;
-    Some([Whole(latency.min_ms), Float(mean), Whole(latency.max_ms), Whole(p50), Whole(p90), Whole(p99)])
+/// Sums stay integers; what is measured is a float from the first version on. Nothing if there are no latencies.
+fn write_measured(latency: &Latency<&[Count]>, writer: &mut impl PointWriter) {
+    let Some(mean) = latency.mean_ms() else { return };
+    let Some([p50, p90, p99]) = latency.quantiles_ms([0.5, 0.9, 0.99]) else { return };
+    let values =
+        [Whole(latency.min_ms), Float(mean), Whole(latency.max_ms), Whole(p50), Whole(p90), Whole(p99)];
+    writer.known_measures(&field::MEASURED, &values);
 }
 
-fn write_sizes(series: &Series, writer: &mut impl PointWriter) {
+fn write_sizes(series: &SeriesRef<'_>, writer: &mut impl PointWriter) {
     let mut total = 0u64;
     let edges = SIZE_EDGES.iter().map(|(_, field)| *field).chain(["le_inf"]);
     for (field, count) in edges.zip(series.counters) {

@@ -1,6 +1,6 @@
 //! What a series is, and what is counted for it.
 
-use super::histogram::Latency;
+use super::histogram::{Count, Latency};
 use crate::access_log::{Class, Operation, Protocol};
 
 /// The families of series: each becomes a measurement.
@@ -213,16 +213,19 @@ pub mod counter {
     pub const EXPIRED: usize = 2;
 }
 
-/// One series of one window.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Series {
+/// One series of one window. Its histogram is its own, or is kept elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Series<C = Vec<Count>> {
     /// Which.
     pub key: Key,
     /// Its additive integers.
     pub counters: Counters,
     /// Latencies of its ok requests.
-    pub latency: Latency,
+    pub latency: Latency<C>,
 }
+
+/// One series of [`Contents`](super::Contents), which keep its histogram.
+pub type SeriesRef<'a> = Series<&'a [Count]>;
 
 impl Series {
     /// A series with nothing counted yet.
@@ -230,18 +233,40 @@ impl Series {
         Self { key, counters: Counters::default(), latency: Latency::default() }
     }
 
+    /// Adds the same series of another window or fragment.
+    pub fn merge<C: AsRef<[Count]>>(&mut self, other: &Series<C>) {
+        self.merge_counters(other);
+        self.latency.merge(&other.latency);
+    }
+}
+
+impl SeriesRef<'_> {
+    /// The same with a histogram of its own.
+    pub fn owned(&self) -> Series {
+        self.with_counts(self.latency.counts.to_vec())
+    }
+
+    /// This and the same series of another window or fragment.
+    pub fn merged(&self, other: &Self) -> Series {
+        let mut merged = self.owned();
+        merged.merge(other);
+        merged
+    }
+}
+
+impl<C> Series<C> {
     /// All requests: the outcomes are disjoint.
     pub fn requests(&self) -> u64 {
         self.counters[counter::OK..=counter::ABORTED].iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    /// Adds the same series of another window or fragment.
-    pub fn merge(&mut self, other: &Self) {
-        self.merge_counters(other);
-        self.latency.merge(&other.latency);
+    /// The same with its histogram kept otherwise.
+    #[inline]
+    pub(super) fn with_counts<D>(&self, counts: D) -> Series<D> {
+        Series { key: self.key, counters: self.counters, latency: self.latency.with_counts(counts) }
     }
 
-    pub(super) fn merge_counters(&mut self, other: &Self) {
+    pub(super) fn merge_counters<D>(&mut self, other: &Series<D>) {
         for (mine, theirs) in self.counters.iter_mut().zip(other.counters) {
             *mine = mine.saturating_add(theirs);
         }

@@ -76,7 +76,7 @@ impl Reader {
                 Ok(stored) => stored,
             };
             let super::Payload::Window(part) = &stored.payload else { return None };
-            let log = part.contents.series().iter().find(|series| series.key == Key::LOG)?;
+            let log = part.contents.series().find(|series| series.key == Key::LOG)?;
             Some(Ok((part.id.start_ms, log.counters[counter::LINES])))
         })
     }

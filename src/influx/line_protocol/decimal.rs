@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use super::buffer::Buffer;
+
 /// `00` to `99`.
 const PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[0; 2]; 100];
@@ -16,48 +18,64 @@ const PAIRS: [[u8; 2]; 100] = {
 /// Numbers below this have at most eight digits.
 const EIGHT: u64 = 100_000_000;
 
-/// The numbers below a thousand, which nearly all are that are counted in a minute: the digits, the first in the lowest
-/// byte, and in the highest how many these are.
-const SMALL: [u32; 1000] = {
-    let mut small = [0; 1000];
-    let mut n = 0;
-    while n < 1000 {
-        let [hundreds, tens, ones] =
-            [b'0' + (n / 100) as u8, b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
-        small[n] = u32::from_le_bytes(match n {
-            ..10 => [ones, 0, 0, 1],
-            10..100 => [tens, ones, 0, 2],
-            _ => [hundreds, tens, ones, 3],
-        });
-        n += 1;
-    }
-    small
-};
-
-/// The most that a number and what follows it take, and what is written for no other reason than that a copy of a fixed
-/// length is no call.
+/// Where a number is written, at the beginning: the most that it and what follows it take, and what is written for no other
+/// reason than that a copy of a fixed length is no call.
 pub(super) const ROOM: usize = 32;
 
-/// Writes an integer and a byte or two that follow it (the second is 0 if it is one) to the beginning of a place with
-/// [`ROOM`]; says how many bytes they are.
-#[inline(always)]
-pub(super) fn write_integer(place: &mut [u8], value: u64, after: [u8; 2]) -> usize {
-    let after_length = if after[1] == 0 { 1 } else { 2 };
-    if let Some(small) = usize::try_from(value).ok().and_then(|value| SMALL.get(value)) {
-        let length = small >> 24;
-        let text = u64::from(small & 0xff_ffff) | u64::from(u16::from_le_bytes(after)) << (8 * length);
-        place[..8].copy_from_slice(&text.to_le_bytes());
-        return length as usize + after_length;
-    }
-    let length = write_digits(place, value);
-    place[length..length + 2].copy_from_slice(&after);
-    length + after_length
+/// What follows an integer, and the numbers below a thousand with it, which nearly all are that are counted in a minute.
+pub(super) struct Integers {
+    after: [u8; 2],
+    after_length: usize,
+    /// What is beyond it is written as this.
+    largest: u64,
+    /// The text, its first byte in the lowest, and in the highest how many bytes these are.
+    small: [u64; 1000],
 }
 
-/// Writes an integer to the beginning of a place with [`ROOM`], without a branch on how many digits it has, which nobody can
-/// predict, as long as it is below [`EIGHT`]; says how many they are.
+/// Integers as they are counted. Unsigned fields (`u`) need InfluxDB 2: what does not fit into a signed one is as large as can
+/// be said.
+pub(super) static COUNTS: Integers = Integers::followed_by(*b"i\0", 1, i64::MAX as u64);
+/// Integers as they are measured.
+pub(super) static WHOLE: Integers = Integers::followed_by(*b".0", 2, u64::MAX);
+/// Integers in front of a fraction.
+static POINT: Integers = Integers::followed_by(*b".\0", 1, u64::MAX);
+
+impl Integers {
+    const fn followed_by(after: [u8; 2], after_length: usize, largest: u64) -> Self {
+        let mut small = [0; 1000];
+        let mut n = 0;
+        while n < small.len() {
+            let [hundreds, tens, ones] =
+                [b'0' + (n / 100) as u8, b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
+            let (digits, length) = match n {
+                ..10 => ([ones, 0, 0, 0], 1),
+                10..100 => ([tens, ones, 0, 0], 2),
+                _ => ([hundreds, tens, ones, 0], 3),
+            };
+            let text = u32::from_le_bytes(digits) as u64 | (u16::from_le_bytes(after) as u64) << (8 * length);
+            small[n] = text | ((length + after_length) as u64) << 56;
+            n += 1;
+        }
+        Self { after, after_length, largest, small }
+    }
+
+    /// Writes an integer and what follows it; says how many bytes they are.
+    #[inline(always)]
+    pub(super) fn write(&self, place: &mut [u8; ROOM], value: u64) -> usize {
+        if let Some(small) = usize::try_from(value).ok().and_then(|value| self.small.get(value)) {
+            place[..8].copy_from_slice(&small.to_le_bytes());
+            return (small >> 56) as usize;
+        }
+        let length = write_digits(place, value.min(self.largest));
+        place[length..length + 2].copy_from_slice(&self.after);
+        length + self.after_length
+    }
+}
+
+/// Writes an integer, without a branch on how many digits it has, which nobody can predict, as long as it is below
+/// [`EIGHT`]; says how many they are.
 #[inline]
-fn write_digits(place: &mut [u8], value: u64) -> usize {
+fn write_digits(place: &mut [u8; ROOM], value: u64) -> usize {
     if value >= EIGHT {
         return write_many_digits(place, value);
     }
@@ -69,23 +87,24 @@ fn write_digits(place: &mut [u8], value: u64) -> usize {
 }
 
 #[cold]
-fn write_many_digits(place: &mut [u8], value: u64) -> usize {
+fn write_many_digits(place: &mut [u8; ROOM], value: u64) -> usize {
     let length = write_digits(place, value / EIGHT);
     place[length..length + 8].copy_from_slice(&(eight_digits(value % EIGHT) | ZEROS).to_le_bytes());
     length + 8
 }
 
-/// Appends an integer.
-pub(super) fn unsigned(out: &mut Vec<u8>, value: u64) {
-    append(out, |place| write_digits(place, value));
+/// Appends an integer as it is counted.
+pub(super) fn count(out: &mut Buffer, value: u64) {
+    append(out, |place| COUNTS.write(place, value));
 }
 
-/// Appends what is written to a place with [`ROOM`].
+/// Appends what is written.
 #[inline]
-fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut [u8]) -> usize) {
-    let mut place = [0; ROOM];
-    let length = write(&mut place);
-    out.extend_from_slice(&place[..length]);
+fn append(out: &mut Buffer, write: impl FnOnce(&mut [u8; ROOM]) -> usize) {
+    if let Some(place) = out.room(ROOM).first_chunk_mut() {
+        let length = write(place);
+        out.add(length);
+    }
 }
 
 /// Eight digits `0`.
@@ -102,11 +121,11 @@ fn eight_digits(value: u64) -> u64 {
 }
 
 /// Appends an integer with its sign.
-pub(super) fn signed(out: &mut Vec<u8>, value: i64) {
+pub(super) fn signed(out: &mut Buffer, value: i64) {
     if value < 0 {
         out.push(b'-');
     }
-    unsigned(out, value.unsigned_abs());
+    append(out, |place| write_digits(place, value.unsigned_abs()));
 }
 
 /// The number as an integer. Whole milliseconds are what nginx measures: all latencies but means.
@@ -117,29 +136,31 @@ fn whole(value: f64) -> Option<u64> {
 }
 
 /// Appends a [finite number](write_float).
-pub(super) fn float(out: &mut Vec<u8>, value: f64) {
+pub(super) fn float(out: &mut Buffer, value: f64) {
     append(out, |place| write_float(place, value));
 }
 
-/// Writes a finite number to the beginning of a place with [`ROOM`], so that reading it gives the same one, always with a
-/// fraction or an exponent: `12.0`. InfluxDB would take `12` for a float too, but a reader of the line would not. Says how
-/// many bytes they are.
-pub(super) fn write_float(place: &mut [u8], value: f64) -> usize {
+/// Writes a finite number so that reading it gives the same one, always with a fraction or an exponent: `12.0`. InfluxDB would
+/// take `12` for a float too, but a reader of the line would not. Says how many bytes they are.
+pub(super) fn write_float(place: &mut [u8; ROOM], value: f64) -> usize {
     match whole(value) {
-        Some(whole) => write_integer(place, whole, *b".0"),
+        Some(whole) => WHOLE.write(place, whole),
         None => write_fraction(place, value),
     }
 }
 
-fn write_fraction(place: &mut [u8], value: f64) -> usize {
+fn write_fraction(place: &mut [u8; ROOM], value: f64) -> usize {
     // Latencies are milliseconds with at most three digits after the point. Both numbers of the division are exact, and
     // it is rounded as the reader will round the decimal: if it gives the value, then so does the decimal.
     let thousandths = (value.abs() * 1000.0).round();
     if thousandths < 9e15 && thousandths / 1000.0 == value.abs() {
-        place[0] = b'-';
-        let sign = usize::from(value < 0.0);
         let thousandths = thousandths as u64;
-        let point = sign + write_integer(&mut place[sign..], thousandths / 1000, [b'.', 0]);
+        let mut point = POINT.write(place, thousandths / 1000);
+        if value < 0.0 {
+            place.copy_within(..point, 1);
+            place[0] = b'-';
+            point += 1;
+        }
         let fraction = (thousandths % 1000) as usize;
         let pair = PAIRS[fraction % 100];
         let digits = [b'0' + (fraction / 100) as u8, pair[0], pair[1]];
@@ -160,10 +181,10 @@ fn write_fraction(place: &mut [u8], value: f64) -> usize {
         text.len()
     } else {
         // `{:?}` is the shortest that reads back, with an exponent where that is shorter, and never bare.
-        let mut rest = &mut *place;
+        let mut rest = &mut place[..];
         write!(rest, "{value:?}").expect("a float takes 24 bytes at most");
         let left = rest.len();
-        place.len() - left
+        ROOM - left
     }
 }
 
@@ -172,10 +193,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
-        let mut out = Vec::new();
+    fn text(write: impl FnOnce(&mut Buffer)) -> String {
+        let mut out = Buffer::default();
         write(&mut out);
-        String::from_utf8(out).expect("digits")
+        String::from_utf8(out.take()).expect("digits")
     }
 
     #[test]
@@ -208,13 +229,13 @@ mod tests {
         #[test]
         fn integers_are_what_fmt_says(value: u64, shift in 0u32..64, sign: i64) {
             let value = value >> shift;
-            for after in [&b"i"[..], b".0"] {
+            for (integers, after) in [(&COUNTS, &b"i"[..]), (&WHOLE, b".0"), (&POINT, b".")] {
                 let mut place = [b'?'; ROOM];
-                let length = write_integer(&mut place, value, [after[0], *after.get(1).unwrap_or(&0)]);
-                let expected = [value.to_string().as_bytes(), after].concat();
+                let length = integers.write(&mut place, value);
+                let expected = [value.min(integers.largest).to_string().as_bytes(), after].concat();
                 prop_assert_eq!(&place[..length], expected.as_slice());
             }
-            prop_assert_eq!(text(|out| unsigned(out, value)), value.to_string());
+            prop_assert_eq!(text(|out| count(out, value)), format!("{}i", value.min(i64::MAX as u64)));
             prop_assert_eq!(text(|out| signed(out, sign >> shift)), (sign >> shift).to_string());
         }
 

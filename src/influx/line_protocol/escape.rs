@@ -2,10 +2,10 @@
 
 use fearless_simd::{Level, dispatch, prelude::*, u8x16};
 
-use super::{MAX_NAME_BYTES, MAX_TEXT_BYTES};
+use super::{MAX_NAME_BYTES, MAX_TEXT_BYTES, buffer::Buffer};
 
 /// Appends a measurement. `#` at the start of a line would make it a comment.
-pub(super) fn measurement(out: &mut Vec<u8>, name: &str) {
+pub(super) fn measurement(out: &mut Buffer, name: &str) {
     let mut name = cut(name, MAX_NAME_BYTES);
     if let Some(rest) = name.strip_prefix('#') {
         out.extend_from_slice(b"%23");
@@ -19,14 +19,14 @@ pub(super) fn measurement(out: &mut Vec<u8>, name: &str) {
 }
 
 /// Appends a tag key, tag value or field key.
-pub(super) fn name(out: &mut Vec<u8>, name: &str) {
+pub(super) fn name(out: &mut Buffer, name: &str) {
     let name = cut(name, MAX_NAME_BYTES).as_bytes();
     write(out, name, IN_NAME, |out, at| name_byte(out, name, at));
 }
 
 /// Appends a name with what cannot be said in it percent-encoded, but not yet escaped: by this it is compared. Says
 /// whether it is as it was, and nothing of it has to be [escaped](clean) either.
-pub(super) fn clean_name(out: &mut Vec<u8>, name: &str) -> bool {
+pub(super) fn clean_name(out: &mut Buffer, name: &str) -> bool {
     let name = cut(name, MAX_NAME_BYTES).as_bytes();
     if are_harmless(name, IN_NAME) {
         out.extend_from_slice(name);
@@ -40,12 +40,12 @@ pub(super) fn clean_name(out: &mut Vec<u8>, name: &str) -> bool {
 }
 
 /// Appends a name that went through [`clean_name`].
-pub(super) fn clean(out: &mut Vec<u8>, name: &[u8]) {
+pub(super) fn clean(out: &mut Buffer, name: &[u8]) {
     write(out, name, SEPARATOR, |out, at| out.extend_from_slice(&[b'\\', name[at]]));
 }
 
 /// Appends text, to stand between double quotes.
-pub(super) fn text(out: &mut Vec<u8>, text: &str) {
+pub(super) fn text(out: &mut Buffer, text: &str) {
     let text = cut(text, MAX_TEXT_BYTES).as_bytes();
     write(out, text, IN_TEXT, |out, at| match text[at] {
         byte @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
@@ -60,7 +60,7 @@ pub(super) fn is_plain(name: &str) -> bool {
 
 /// Copies runs of harmless bytes whole, and hands the place of every byte of these kinds to `special`.
 #[inline]
-fn write(out: &mut Vec<u8>, bytes: &[u8], kinds: u8, special: impl Fn(&mut Vec<u8>, usize)) {
+fn write(out: &mut Buffer, bytes: &[u8], kinds: u8, special: impl Fn(&mut Buffer, usize)) {
     // Nearly every name and text is harmless as a whole.
     if are_harmless(bytes, kinds) {
         out.extend_from_slice(bytes);
@@ -75,11 +75,16 @@ fn are_harmless(bytes: &[u8], kinds: u8) -> bool {
     let (sixteens, rest) = bytes.as_chunks::<16>();
     let Some(last) = bytes.last_chunk() else { return kinds_of(rest) & kinds == 0 };
     // No byte of any kind is in what we name ourselves, and in most of what others do: sixteen bytes are told at once.
+    // What separates names is in nearly every URI, and means nothing there.
     let is_special = |sixteen: &[u8; 16]| {
         dispatch!(Level::baseline(), simd => {
             let text = u8x16::simd_from(simd, *sixteen);
-            let special = text.simd_lt(0x21) | text.simd_eq(0x7f) | text.simd_eq(b'\\') | text.simd_eq(b'"');
-            (special | text.simd_eq(b',') | text.simd_eq(b'=') | text.simd_eq(b'%')).any_true()
+            let special = text.simd_lt(b' ') | text.simd_eq(0x7f) | text.simd_eq(b'\\') | text.simd_eq(b'"');
+            match kinds {
+                IN_TEXT => special,
+                _ => special | text.simd_eq(b' ') | text.simd_eq(b',') | text.simd_eq(b'=') | text.simd_eq(b'%'),
+            }
+            .any_true()
         })
     };
     !(sixteens.iter().any(is_special) || is_special(last)) || kinds_of(bytes) & kinds == 0
@@ -92,7 +97,7 @@ fn kinds_of(bytes: &[u8]) -> u8 {
 }
 
 #[cold]
-fn write_pieces(out: &mut Vec<u8>, bytes: &[u8], kinds: u8, special: impl Fn(&mut Vec<u8>, usize)) {
+fn write_pieces(out: &mut Buffer, bytes: &[u8], kinds: u8, special: impl Fn(&mut Buffer, usize)) {
     let mut copied = 0;
     for (at, &byte) in bytes.iter().enumerate() {
         if is(byte, kinds) {
@@ -105,7 +110,7 @@ fn write_pieces(out: &mut Vec<u8>, bytes: &[u8], kinds: u8, special: impl Fn(&mu
 }
 
 /// Appends the byte of a name that stands there, cleaned and escaped.
-fn name_byte(out: &mut Vec<u8>, name: &[u8], at: usize) {
+fn name_byte(out: &mut Buffer, name: &[u8], at: usize) {
     match name[at] {
         b'%' if !is_percent_encoded(name, at) => out.push(b'%'),
         byte if is(byte, SEPARATOR) => out.extend_from_slice(&[b'\\', byte]),
@@ -148,7 +153,7 @@ fn is_percent_encoded(name: &[u8], at: usize) -> bool {
     matches!(name.get(at + 1..at + 3), Some([high, low]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
 }
 
-fn percent(out: &mut Vec<u8>, byte: u8) {
+fn percent(out: &mut Buffer, byte: u8) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     out.extend_from_slice(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
 }

@@ -335,13 +335,14 @@ proptest! {
             encoder.set_tags(&Tags::new(constant.clone()));
         }
         for (at, (is_named, name, class)) in points.iter().enumerate() {
+            let kind = *class as u64 * 2 + u64::from(*is_named);
+            let name = is_named.then_some(name.as_str());
             let head = Head {
-                kind: *class as u64 * 2 + u64::from(*is_named),
                 measurement: "rgw_bucket",
-                name: is_named.then_some(("bucket", name)),
+                name: name.map(|name| ("bucket", name)),
                 words: [Some(("class", ["upload", "download", "list", "delete"][*class])), Some(("size", "small")), None, None],
             };
-            known.begin_known(&head);
+            known.begin_known(kind, name, || head);
             head.write(&Tags::default(), &mut by_steps);
             for encoder in [&mut known, &mut by_steps] {
                 // Some have no field.
@@ -353,21 +354,23 @@ proptest! {
     }
 
     #[test]
-    fn known_numbers_are_as_if_written_one_by_one(points in vec(vec(vec(number(), 0..5), 0..4), 0..4)) {
+    fn known_fields_are_as_if_written_one_by_one(
+        points in vec(vec((vec(integer(), 0..5), vec(measure(), 0..5)), 0..4), 0..4),
+    ) {
         const NAMES: [FieldName; 3] =
             [FieldName::new("a"), FieldName::new("twenty_bytes_of_name"), FieldName::new("latency_le_5")];
         let [mut known, mut one_by_one] = [(); 2].map(|()| Encoder::new(Dialect::INFLUXDB));
         for calls in &points {
             known.begin("x");
             one_by_one.begin("x");
-            for values in calls {
-                known.known_numbers(&NAMES, values);
-                for (name, value) in NAMES.iter().zip(values) {
-                    match *value {
-                        Number::Integer(value) => one_by_one.integer(name.as_str(), value),
-                        Number::Whole(value) => one_by_one.float(name.as_str(), f64::from(value)),
-                        Number::Float(value) => one_by_one.float(name.as_str(), value),
-                    }
+            for (integers, measures) in calls {
+                known.known_integers(&NAMES, integers);
+                known.known_measures(&NAMES, measures);
+                for (name, value) in NAMES.iter().zip(integers) {
+                    one_by_one.integer(name.as_str(), *value);
+                }
+                for (name, value) in NAMES.iter().zip(measures) {
+                    one_by_one.float(name.as_str(), value.to_float());
                 }
             }
             known.end(1);
@@ -377,12 +380,15 @@ proptest! {
     }
 }
 
-fn number() -> impl Strategy<Value = Number> {
+fn integer() -> impl Strategy<Value = u64> {
+    (any::<u64>(), 0u32..64).prop_map(|(value, shift)| value >> shift)
+}
+
+fn measure() -> impl Strategy<Value = Measure> {
     prop_oneof![
-        (any::<u64>(), 0u32..64).prop_map(|(value, shift)| Number::Integer(value >> shift)),
-        (any::<u32>(), 0u32..32).prop_map(|(value, shift)| Number::Whole(value >> shift)),
-        any::<f64>().prop_map(Number::Float),
-        (0u32..100_000, 1u32..100).prop_map(|(sum, count)| Number::Float(f64::from(sum) / f64::from(count))),
-        Just(Number::Float(f64::NAN)),
+        (any::<u32>(), 0u32..32).prop_map(|(value, shift)| Measure::Whole(value >> shift)),
+        any::<f64>().prop_map(Measure::Float),
+        (0u32..100_000, 1u32..100).prop_map(|(sum, count)| Measure::Float(f64::from(sum) / f64::from(count))),
+        Just(Measure::Float(f64::NAN)),
     ]
 }

@@ -11,8 +11,8 @@ use crate::{
     access_log::{Class, Operation, Protocol, valid_bucket},
     point::TimestampMs,
     stats::{
-        Admission, Contents, Counters, EventSettings, Key, Names, Outcome, Request, Series, Size, counter,
-        histogram::LatencySum, series::SIZE_EDGES,
+        Admission, Contents, Counters, EventSettings, Key, Names, Outcome, Request, Series, SeriesRef, Size,
+        counter, histogram::LatencySum, series::SIZE_EDGES, series_list::SeriesList,
     },
 };
 
@@ -77,7 +77,7 @@ struct Operations {
 }
 
 impl Operations {
-    fn add(&mut self, kind: Kind, of_row: &Series) {
+    fn add(&mut self, kind: Kind, of_row: &SeriesRef<'_>) {
         let (number, key) = kind.operation();
         if self.places.len() <= number {
             self.places.resize(number + 1, 0);
@@ -188,31 +188,33 @@ impl BucketTally {
 
     /// The series of all rows, ascending by key, and what adds up from them. `ranks` are the numbers that the names get. In
     /// the order that they are kept in at once: a series is large, and sorting them would move each many times.
-    fn series(&mut self, ranks: &[u32]) -> Vec<Series> {
+    fn series(&mut self, ranks: &[u32]) -> SeriesList {
         let order = self.order(ranks);
         self.rows.count_samples();
-        let mut series: Vec<Series> = Vec::with_capacity(order.len() + Operation::ALL.len());
+        let mut series = SeriesList::with_capacity(order.len() + Operation::ALL.len());
         let mut operations = Operations::default();
+        let mut before = None;
         for (at, (key, number)) in order.iter().copied().enumerate() {
             if at % FETCHED == 0 {
                 let next = &order[at..order.len().min(at + FETCHED)];
                 self.rows.fetch(next.iter().map(|(_, number)| *number));
             }
-            let (row, counters, latency) = self.rows.take(number as usize);
-            let of_row = Series { key, counters, latency };
-            operations.add(row.kind, &of_row);
+            let number = number as usize;
+            self.rows.put_series(number, key, &mut series);
+            if let Some(of_row) = series.last() {
+                operations.add(self.rows.rows[number].kind, &of_row);
+            }
             // A bucket has a row for each operation of a class, nearly always one.
-            match series.last_mut().filter(|last| last.key == key) {
-                Some(last) => last.merge(&of_row),
-                None => series.push(of_row),
+            if before.replace(key) == Some(key) {
+                series.merge_last();
             }
         }
-        series.extend(operations.into_series());
+        operations.into_series().for_each(|operation| series.push(&operation));
         for (class, sizes) in Class::ALL.iter().zip(&mut self.sizes) {
             if sizes.iter().any(|count| *count > 0) {
                 let mut counters = Counters::default();
                 counters[..sizes.len()].copy_from_slice(&std::mem::take(sizes));
-                series.push(Series { counters, ..Series::new(Key::size(*class)) });
+                series.push(&Series { counters, ..Series::new(Key::size(*class)) });
             }
         }
         series
@@ -330,7 +332,7 @@ impl Tally for BucketTally {
         }
         let contents = Contents {
             series: self.series(&ranks),
-            names: sorted.into_iter().map(|id| self.names.get(id).into()).collect(),
+            names: sorted.into_iter().map(|id| self.names.get(id)).collect(),
             events: Vec::new(),
         };
         self.rows.rows.clear();

@@ -8,7 +8,7 @@ use crate::{
     access_log::Class,
     stats::{
         Contents, Counters, EventSettings, Key, Names, Request, Series, Size, event::EventTally,
-        series::counter,
+        series::counter, series_list::SeriesList,
     },
 };
 
@@ -124,37 +124,36 @@ impl Tally for NodeTally {
 
     fn pack(&mut self) -> Contents {
         let mut names = std::mem::take(&mut self.upstream_names);
-        let mut series = Vec::new();
+        let mut series = SeriesList::default();
         self.rows.count_samples();
         for row in 0..self.rows.rows.len() {
-            let (_, counters, latency) = self.rows.take(row);
-            if counters.iter().all(|count| *count == 0) {
+            if self.rows.rows[row].is_empty() {
                 continue;
             }
             let (class, size) = (Class::ALL[row % CLASS_ROWS / 2], [Size::Small, Size::Large][row % 2]);
             if let Some(upstream) = (row / CLASS_ROWS).checked_sub(1) {
-                let key = Key::upstream(upstream as u32, class, size);
-                series.push(Series { key, counters, latency: latency.clone() });
+                self.rows.put_series(row, Key::upstream(upstream as u32, class, size), &mut series);
             }
-            series.push(Series { key: Key::node(class, size), counters, latency });
+            self.rows.put_series(row, Key::node(class, size), &mut series);
         }
         self.rows.clear_samples();
-        self.rows.rows.truncate(CLASS_ROWS);
+        self.rows.rows.clear();
+        self.rows.rows.resize(CLASS_ROWS, Row::new(0, Kind::NONE));
         for (status, count) in self.statuses.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
             let mut counters = Counters::default();
             counters[counter::OK] = u64::from(std::mem::take(count));
-            series.push(Series { counters, ..Series::new(Key::status(status as u16)) });
+            series.push(&Series { counters, ..Series::new(Key::status(status as u16)) });
         }
         if self.log.iter().any(|count| *count > 0) {
-            series.push(Series { counters: std::mem::take(&mut self.log), ..Series::new(Key::LOG) });
+            series.push(&Series { counters: std::mem::take(&mut self.log), ..Series::new(Key::LOG) });
         }
         for (reason, count) in self.rejected.drain(..) {
             let mut counters = Counters::default();
             counters[counter::LINES] = count;
             let key = Key::rejected(names.intern(reason.as_bytes()));
-            series.push(Series { counters, ..Series::new(key) });
+            series.push(&Series { counters, ..Series::new(key) });
         }
-        Contents::new(&names, series, self.events.take())
+        Contents::new(&names, &series, self.events.take())
     }
 
     fn is_empty(&self) -> bool {

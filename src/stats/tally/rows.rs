@@ -1,10 +1,13 @@
 //! The rows of a window that is open, one for each series, and the latencies of their requests.
 
+use std::ops::RangeInclusive;
+
 use super::{Booking, Kind};
 use crate::stats::{
-    Counters, Outcome,
+    Counters, Key, Outcome, Series,
     histogram::{self, Bucket, Count, Latency},
     series::counter,
+    series_list::SeriesList,
 };
 
 /// Samples a tally holds before it wants to be packed: with what sorting them takes 10 MiB, and enough that packing costs
@@ -64,14 +67,19 @@ impl Row {
         self.latency_sum_ms += u64::from(ms);
     }
 
+    /// Nothing was counted in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.counts == [0; 5]
+    }
+
     fn has_latencies(&self) -> bool {
         self.latency_min_ms <= self.latency_max_ms
     }
 
-    fn latency(&self, counts: Vec<Count>) -> Latency {
-        let count = counts.iter().map(|count| u64::from(count.count)).sum();
+    /// All but the buckets.
+    fn latency(&self, count: u64) -> Latency<()> {
         let min_ms = if count == 0 { 0 } else { self.latency_min_ms };
-        Latency { count, sum_ms: self.latency_sum_ms, min_ms, max_ms: self.latency_max_ms, counts }
+        Latency { count, sum_ms: self.latency_sum_ms, min_ms, max_ms: self.latency_max_ms, counts: () }
     }
 
     fn counters(&self) -> Counters {
@@ -146,11 +154,13 @@ impl Rows {
         self.histograms.count(&self.samples, &self.rows);
     }
 
-    /// What a row counted, and the latencies. Only after [`count_samples`](Self::count_samples).
-    pub(super) fn take(&mut self, number: usize) -> (Row, Counters, Latency) {
-        let row = &mut self.rows[number];
-        let row = std::mem::replace(row, Row::new(row.bucket, row.kind));
-        (row, row.counters(), row.latency(self.histograms.take(number, &row)))
+    /// Puts down what a row counted as this series. Only after [`count_samples`](Self::count_samples).
+    pub(super) fn put_series(&mut self, number: usize, key: Key, series: &mut SeriesList) {
+        let row = &self.rows[number];
+        series.push_with(|counts| {
+            let count = self.histograms.put_counts(number, row, counts);
+            Series { key, counters: row.counters(), latency: row.latency(count) }
+        });
     }
 
     /// Forgets samples, but not which rows there are.
@@ -163,25 +173,18 @@ impl Rows {
 /// How often each bucket is among the samples of each row: made anew at each packing, the memory is warm.
 #[derive(Debug, Default)]
 struct Histograms {
-    /// Where there are few rows (`is_dense`), how often each sample is there, by the sample. Else the buckets of each row that
-    /// hold something, as `(bucket + 1) << 21 | count`, ascending after a cell of 0.
-    cells: Vec<u32>,
     is_dense: bool,
-    /// Of each of many rows, the cell of 0 and the last one that holds something.
-    ends: Vec<(u32, u32)>,
-    /// The samples by bucket.
-    by_bucket: Vec<u32>,
+    /// Where there are few rows (`is_dense`), how often each sample is there, by the sample.
+    cells: Vec<u32>,
+    /// Else the buckets of all samples, row after row, and where those of each row begin and end.
+    by_row: Vec<Bucket>,
+    begins: Vec<u32>,
+    ends: Vec<u32>,
+    one_row: OneRow,
 }
-
-/// Of a cell of many rows: enough for all samples that there are.
-const COUNT_BITS: u32 = 32 - BUCKET_BITS;
-const _: () = assert!(SAMPLES <= 1 << (COUNT_BITS - 1) && (histogram::HIGHEST_BUCKET as usize) < BUCKETS - 1);
 
 /// Cells that there are at most where each row has one for each bucket: 4 MiB.
 const DENSE: usize = 1 << 20;
-
-/// Up to so many samples it is quicker to compare them than to go through all buckets.
-const FEW: usize = 1 << 10;
 
 impl Histograms {
     fn count(&mut self, samples: &[u32], rows: &[Row]) {
@@ -194,73 +197,84 @@ impl Histograms {
             of_rows.filter(|(row, _)| row.has_latencies()).for_each(|(_, cells)| cells.fill(0));
             samples.iter().for_each(|sample| self.cells[*sample as usize] += 1);
         } else {
-            self.sort_by_bucket(samples);
-            self.count_sorted(rows);
+            self.sort_by_row(samples, rows);
         }
     }
 
-    /// By counting: to sort the few of each row by comparing them costs a wrong guess of the processor for nearly every one.
-    fn sort_by_bucket(&mut self, samples: &[u32]) {
-        let bucket = |sample: &u32| *sample as usize % BUCKETS;
-        if samples.len() <= FEW {
-            self.by_bucket.clear();
-            self.by_bucket.extend(samples);
-            self.by_bucket.sort_unstable_by_key(bucket);
-            return;
-        }
-        self.by_bucket.resize(samples.len(), 0);
-        let mut next = [0; BUCKETS];
-        distribute(
-            samples.iter().copied(),
-            &mut next,
-            |sample| bucket(&sample),
-            |at, sample| {
-                self.by_bucket[at] = sample;
-            },
-        );
-    }
-
-    fn count_sorted(&mut self, rows: &[Row]) {
-        self.ends.clear();
+    fn sort_by_row(&mut self, samples: &[u32], rows: &[Row]) {
         let mut total = 0;
+        self.begins.clear();
         for row in rows {
-            self.ends.push((total, total));
-            // No other requests have a latency.
-            total += row.counts[counter::OK] + 1;
+            self.begins.push(total);
+            // No other requests have a latency: there is room enough.
+            total += if row.has_latencies() { row.counts[counter::OK] } else { 0 };
         }
-        self.cells.resize(total as usize, 0);
-        self.ends.iter().for_each(|(begin, _)| self.cells[*begin as usize] = 0);
-        for sample in &self.by_bucket {
-            let (_, end) = &mut self.ends[(sample >> BUCKET_BITS) as usize];
-            let bucket = (sample << COUNT_BITS) + (1 << COUNT_BITS);
-            let last = self.cells[*end as usize];
-            // Whether it is one more of the last bucket nobody can predict: no branch.
-            *end += u32::from(last < bucket);
-            self.cells[*end as usize] = last.max(bucket) + 1;
+        self.ends.clone_from(&self.begins);
+        self.by_row.resize(self.by_row.len().max(total as usize), 0);
+        let (by_row, ends) = (self.by_row.as_mut_slice(), self.ends.as_mut_slice());
+        for sample in samples {
+            let end = &mut ends[(sample >> BUCKET_BITS) as usize];
+            by_row[*end as usize] = (sample % BUCKETS as u32) as Bucket;
+            *end += 1;
         }
     }
 
-    /// The buckets of a row that hold something.
-    fn take(&self, number: usize, row: &Row) -> Vec<Count> {
-        if !self.is_dense {
-            let (begin, end) = self.ends[number];
-            let counted = &self.cells[begin as usize + 1..=end as usize];
-            let count = |cell: &u32| Count {
-                bucket: (cell >> COUNT_BITS) as Bucket - 1,
-                count: cell % (1 << COUNT_BITS),
-            };
-            return counted.iter().map(count).collect();
-        }
+    /// Puts down the buckets of a row that hold something; how many samples they hold.
+    fn put_counts(&mut self, number: usize, row: &Row, counts: &mut Vec<Count>) -> u64 {
         if !row.has_latencies() {
-            return Vec::new();
+            return 0;
         }
         let first = histogram::bucket_of(row.latency_min_ms);
         let last = histogram::bucket_of(row.latency_max_ms);
+        if !self.is_dense {
+            let buckets = &self.by_row[self.begins[number] as usize..self.ends[number] as usize];
+            self.one_row.put_counts(buckets, first..=last, counts);
+            return buckets.len() as u64;
+        }
         let cells = &self.cells[number << BUCKET_BITS..][usize::from(first)..=usize::from(last)];
         let full = (first..).zip(cells).filter(|(_, count)| **count > 0);
-        let mut counts = Vec::with_capacity(full.clone().count());
-        counts.extend(full.map(|(bucket, count)| Count { bucket, count: *count }));
-        counts
+        let mut total = 0;
+        counts.extend(full.map(|(bucket, count)| {
+            total += u64::from(*count);
+            Count { bucket, count: *count }
+        }));
+        total
+    }
+}
+
+/// Counts the few samples of one row: to sort them by comparing costs a wrong guess of the processor for nearly every one.
+#[derive(Debug)]
+struct OneRow {
+    /// By bucket.
+    counts: Box<[u32; BUCKETS]>,
+    /// A bit for each bucket that holds something.
+    full: [u64; BUCKETS / 64],
+}
+
+impl Default for OneRow {
+    fn default() -> Self {
+        Self { counts: Box::new([0; BUCKETS]), full: [0; BUCKETS / 64] }
+    }
+}
+
+impl OneRow {
+    /// Puts down how often each of these buckets is there, ascending. All of them are within the range.
+    #[inline]
+    fn put_counts(&mut self, buckets: &[Bucket], range: RangeInclusive<Bucket>, counts: &mut Vec<Count>) {
+        for bucket in buckets {
+            let bucket = usize::from(*bucket) % BUCKETS;
+            self.counts[bucket] += 1;
+            self.full[bucket / 64] |= 1 << (bucket % 64);
+        }
+        for word in range.start() / 64..=range.end() / 64 {
+            let mut full = std::mem::take(&mut self.full[usize::from(word)]);
+            while full != 0 {
+                let bucket = word * 64 + full.trailing_zeros() as Bucket;
+                let count = std::mem::take(&mut self.counts[usize::from(bucket) % BUCKETS]);
+                counts.push(Count { bucket, count });
+                full &= full - 1;
+            }
+        }
     }
 }
 
@@ -310,7 +324,8 @@ mod tests {
             for _ in 0..2 {
                 all.count_samples();
                 for (number, expected) in expected.iter().enumerate() {
-                    let counts = all.histograms.take(number, &all.rows[number]);
+                    let mut counts = Vec::new();
+                    all.histograms.put_counts(number, &all.rows[number], &mut counts);
                     prop_assert!(counts.iter().map(|count| (&count.bucket, &count.count)).eq(expected));
                 }
             }

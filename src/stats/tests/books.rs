@@ -7,7 +7,7 @@ use crate::stats::{Part, Settings, Table, WindowKind, Windows, counter};
 fn log(parts: &[Part]) -> Vec<(i64, String, u64)> {
     let mut log = Vec::new();
     for part in parts {
-        for series in part.contents.series().iter().filter(|s| s.key.table() == Some(Table::Log)) {
+        for series in part.contents.series().filter(|s| s.key.table() == Some(Table::Log)) {
             let start = (part.id.start_ms - START_MS) / 1000;
             log.push((start, part.contents.name(series.key).to_owned(), series.counters[counter::LINES]));
         }
@@ -138,7 +138,7 @@ fn sums_of_absurd_lengths_saturate() {
     }
     windows.fragments();
     let parts = finish(windows);
-    let node: Vec<u64> = parts[0].contents.series().iter().map(|s| s.counters[counter::BYTES_IN]).collect();
+    let node: Vec<u64> = parts[0].contents.series().map(|s| s.counters[counter::BYTES_IN]).collect();
     assert!(node.contains(&u64::MAX), "{node:?}");
 }
 

@@ -120,7 +120,7 @@ fn contents() -> impl Strategy<Value = Contents> {
                 })
                 .filter(|series| keys.insert(series.key))
                 .collect();
-            Contents::new(&names, series, events)
+            Contents::new(&names, &series, events)
         },
     )
 }

@@ -157,14 +157,14 @@ pub(super) fn sum(parts: &[Part], table: Table, counter: usize) -> u64 {
     series(parts, table).map(|series| series.counters[counter]).sum()
 }
 
-fn series(parts: &[Part], table: Table) -> impl Iterator<Item = &crate::stats::Series> {
+fn series(parts: &[Part], table: Table) -> impl Iterator<Item = crate::stats::SeriesRef<'_>> {
     parts.iter().flat_map(|part| part.contents.series()).filter(move |s| s.key.table() == Some(table))
 }
 
 /// The buckets of contents, with their requests.
 pub(super) fn buckets(contents: &Contents) -> BTreeMap<String, u64> {
     let mut buckets = BTreeMap::new();
-    for series in contents.series().iter().filter(|s| s.key.table() == Some(Table::Bucket)) {
+    for series in contents.series().filter(|s| s.key.table() == Some(Table::Bucket)) {
         *buckets.entry(contents.name(series.key).to_owned()).or_default() += series.requests();
     }
     buckets
@@ -200,10 +200,8 @@ pub(super) fn check_parts(parts: &[Part]) {
             Table::Log | Table::Node | Table::Status | Table::Upstream => WindowKind::Node,
             Table::Bucket | Table::Operation | Table::Size => WindowKind::Bucket,
         };
-        assert!(contents.series().iter().all(|s| s.key.table().map(of_kind) == Some(id.kind)));
-        assert!(
-            contents.series().iter().all(|s| !s.key.counts_requests() || s.counters[counter::SUCCESSES] == 0)
-        );
+        assert!(contents.series().all(|s| s.key.table().map(of_kind) == Some(id.kind)));
+        assert!(contents.series().all(|s| !s.key.counts_requests() || s.counters[counter::SUCCESSES] == 0));
         for event in contents.events() {
             assert!((id.start_ms..id.end_ms()).contains(&event.time_ms), "{event:?} is outside {id:?}");
         }

@@ -143,7 +143,7 @@ fn check_books(inputs: &[Input], parts: &[Part], totals: Totals) {
         assert_eq!(sum(parts, Table::Node, bytes), sum(parts, Table::Operation, bytes));
     }
     let samples = |table| -> u64 {
-        let of_table = |s: &&crate::stats::Series| s.key.table() == Some(table);
+        let of_table = |s: &crate::stats::SeriesRef<'_>| s.key.table() == Some(table);
         parts.iter().flat_map(|part| part.contents.series()).filter(of_table).map(|s| s.latency.count).sum()
     };
     assert_eq!(samples(Table::Node), samples(Table::Operation));
