@@ -1,14 +1,12 @@
 //! Latencies as HdrHistogram counts them: 2 significant digits, 1 ms to 1 h, one range everywhere, so that the
 //! histograms of all nodes, buckets and times merge.
 //!
-//! A closed window keeps only the buckets that hold something. The crate `hdrhistogram`, with its dense histograms, is what our
-//! bucket arithmetic and the serialised field are checked against.
+//! A closed window keeps only the buckets that hold something. The dense [`hdrhistogram::Histogram`] is made where one
+//! is needed: for the serialised field, and to check our bucket arithmetic against the original's.
 
 use std::cmp::Ordering;
 
 use base64::Engine as _;
-
-use super::codec::put;
 
 /// The longest latency told apart, ms; longer ones count as this. One hour.
 pub const HIGHEST_MS: u32 = 3_600_000;
@@ -115,15 +113,13 @@ impl<C: AsRef<[Count]>> Latency<C> {
     /// Several of them, ascending, in one go.
     pub fn quantiles_ms<const N: usize>(&self, quantiles: [f64; N]) -> Option<[u32; N]> {
         let mut counts = self.counts.as_ref().iter();
-        // Signed numbers become floats and the other way round in one instruction each; no histogram holds more.
-        let count = i64::try_from(self.count).unwrap_or(i64::MAX);
         let (mut below, mut values) = (0, [0; N]);
         let mut last = 0;
         for (value, quantile) in values.iter_mut().zip(quantiles) {
-            let rank = ceil(quantile * count as f64).clamp(1, count.max(1));
+            let rank = ceil(quantile * self.count as f64).clamp(1, self.count.max(1));
             while below < rank {
                 let Count { bucket, count } = counts.next()?;
-                below += i64::from(*count);
+                below += u64::from(*count);
                 last = *bucket;
             }
             let (_, highest) = bucket_range(last);
@@ -146,38 +142,28 @@ impl<C: AsRef<[Count]>> Latency<C> {
         })
     }
 
-    /// The histogram as HdrHistogram V2 (not deflated: that costs a hundred times more), base64. Made of our own buckets,
-    /// which are the crate's: to make its dense histogram first took three times as long.
+    /// The histogram as HdrHistogram V2 (not deflated: that costs a hundred times more), base64.
     pub fn to_base64(&self) -> String {
+        use hdrhistogram::serialization::{Serializer as _, V2Serializer};
         let mut bytes = Vec::new();
-        let mut next = 0;
-        for Count { bucket, count } in self.counts.as_ref() {
-            match bucket - next {
-                0 => {}
-                1 => bytes.push(0),
-                // A negative number, in zigzag, is so many buckets that hold nothing.
-                empty => put(&mut bytes, 2 * u64::from(empty) - 1),
-            }
-            put(&mut bytes, 2 * u64::from(*count));
-            next = bucket + 1;
+        // A Vec takes whatever is written to it, and the range is ours: neither step can fail.
+        if let Some(histogram) = self.to_hdr()
+            && V2Serializer::new().serialize(&histogram, &mut bytes).is_ok()
+        {
+            return base64::engine::general_purpose::STANDARD.encode(bytes);
         }
-        let bytes = [&v2_header(bytes.len() as u32)[..], &bytes].concat();
-        base64::engine::general_purpose::STANDARD.encode(bytes)
+        String::new()
     }
-}
 
-/// What stands before so many bytes of counts.
-fn v2_header(counts: u32) -> [u8; 40] {
-    const COOKIE: u32 = 0x1c84_9313;
-    let mut header = [0; 40];
-    header[..4].copy_from_slice(&COOKIE.to_be_bytes());
-    header[4..8].copy_from_slice(&counts.to_be_bytes());
-    header[15] = SIGNIFICANT_DIGITS;
-    // The lowest value that is told apart, the highest, and what to multiply by.
-    header[23] = 1;
-    header[28..32].copy_from_slice(&HIGHEST_MS.to_be_bytes());
-    header[32..].copy_from_slice(&1f64.to_be_bytes());
-    header
+    /// The same as a dense histogram of the crate.
+    pub fn to_hdr(&self) -> Option<hdrhistogram::Histogram<u64>> {
+        let mut histogram =
+            hdrhistogram::Histogram::new_with_bounds(1, u64::from(HIGHEST_MS), SIGNIFICANT_DIGITS).ok()?;
+        for Count { bucket, count } in self.counts.as_ref() {
+            histogram.saturating_record_n(u64::from(bucket_range(*bucket).0), u64::from(*count));
+        }
+        Some(histogram)
+    }
 }
 
 /// Adds up the latencies of many series at once: a merge for each would walk the growing sum each time.
@@ -218,9 +204,9 @@ impl LatencySum {
 }
 
 /// The least integer that is not below a number: [`f64::ceil`] is a call where the processor may be an old one.
-fn ceil(number: f64) -> i64 {
-    let whole = number as i64;
-    whole + i64::from((whole as f64) < number)
+fn ceil(number: f64) -> u64 {
+    let whole = number as u64;
+    whole + u64::from((whole as f64) < number)
 }
 
 /// How many all buckets hold. Never a sum of other sums: a bucket holds four billion at most, and a rank beyond all
@@ -253,7 +239,6 @@ fn merge_counts(mut left: &[Count], mut right: &[Count]) -> Vec<Count> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hdrhistogram::serialization::{Serializer as _, V2Serializer};
     use proptest::prelude::*;
 
     fn latency(values: &[u32]) -> Latency {
@@ -322,9 +307,9 @@ mod tests {
         }
 
         #[test]
-        fn integers_above_are_those_of_the_library(count in 0i64.., shift in 0u32..63, quantile in 0.0f64..=1.0) {
+        fn integers_above_are_those_of_the_library(count: u64, shift in 0u32..64, quantile in 0.0f64..=1.0) {
             let number = quantile * (count >> shift) as f64;
-            prop_assert_eq!(ceil(number), number.ceil() as i64);
+            prop_assert_eq!(ceil(number), number.ceil() as u64);
         }
 
         #[test]
@@ -350,24 +335,11 @@ mod tests {
         }
 
         #[test]
-        fn the_field_is_what_the_crate_writes(
-            values in prop::collection::vec((0u32..4_000_000, 0u32..22, prop_oneof![Just(1u32), any::<u32>()]), 1..100),
-        ) {
-            let mut histogram =
-                hdrhistogram::Histogram::<u64>::new_with_bounds(1, u64::from(HIGHEST_MS), SIGNIFICANT_DIGITS).unwrap();
-            let mut counts = std::collections::BTreeMap::new();
-            for (ms, shift, times) in values {
-                let count = counts.entry(bucket_of(ms >> shift)).or_insert(0u32);
-                *count = count.saturating_add(times.max(1));
-            }
-            let counts: Vec<Count> = counts.into_iter().map(|(bucket, count)| Count { bucket, count }).collect();
-            for Count { bucket, count } in &counts {
-                histogram.record_n(u64::from(bucket_range(*bucket).0), u64::from(*count)).unwrap();
-            }
-            let mut bytes = Vec::new();
-            V2Serializer::new().serialize(&histogram, &mut bytes).unwrap();
-            let latency = <Latency>::default().with_counts(counts);
-            prop_assert_eq!(base64::engine::general_purpose::STANDARD.decode(latency.to_base64()).unwrap(), bytes);
+        fn the_field_reads_back_with_the_crate(values in prop::collection::vec(0u32..4_000_000, 1..100)) {
+            let bytes = base64::engine::general_purpose::STANDARD.decode(latency(&values).to_base64()).unwrap();
+            let read: hdrhistogram::Histogram<u64> =
+                hdrhistogram::serialization::Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
+            prop_assert_eq!(read.len(), values.len() as u64);
         }
     }
 }
