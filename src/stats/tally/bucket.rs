@@ -309,8 +309,10 @@ impl Tally for BucketTally {
             // where they are looked for one right after the other.
             let mut rows = [0; FETCHED];
             for (row, booking) in rows.iter_mut().zip(bookings) {
-                let bucket = self.number(names.next_of(booking), context);
-                *row = self.row(bucket, booking.kind);
+                *row = self.number(names.next_of(booking), context);
+            }
+            for (row, booking) in rows.iter_mut().zip(bookings) {
+                *row = self.row(*row, booking.kind);
             }
             let rows = &rows[..bookings.len()];
             self.rows.fetch(rows.iter().copied());
