@@ -33,7 +33,7 @@ pub trait PartSink: Sink<Files> {
     ///
     /// # Errors
     /// Why it cannot go on.
-    fn take(&mut self, parts: Vec<Part>, windows: &Windows) -> Result<(), Self::Error>;
+    fn take(&mut self, parts: Vec<Part>, windows: &mut Windows) -> Result<(), Self::Error>;
 }
 
 /// Reads to the end of the files with this many threads, this one included. `reader` makes one more reader of the
@@ -139,7 +139,7 @@ impl<K: PartSink> InOrder<'_, K> {
         }
         let parts = self.counter.windows.close_due();
         if !parts.is_empty() {
-            self.sink.take(parts, &self.counter.windows).map_err(PipelineError::Sink)?;
+            self.sink.take(parts, &mut self.counter.windows).map_err(PipelineError::Sink)?;
         }
         digest.clear();
         match worker {
@@ -287,7 +287,7 @@ mod tests {
     }
 
     impl PartSink for Parts {
-        fn take(&mut self, parts: Vec<Part>, _: &Windows) -> Result<(), Infallible> {
+        fn take(&mut self, parts: Vec<Part>, _: &mut Windows) -> Result<(), Infallible> {
             self.0.extend(parts);
             Ok(())
         }

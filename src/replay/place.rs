@@ -19,8 +19,8 @@ use crate::{
 
 /// Takes parts.
 pub trait Parts {
-    /// Takes these.
-    fn write(&mut self, parts: Vec<Part>) -> Result<(), ReplayError>;
+    /// Takes these. Those that it does not take out are written.
+    fn write(&mut self, parts: &mut Vec<Part>) -> Result<(), ReplayError>;
 
     /// There are no more: everything has to be safe after this. Adds what went wrong with single points.
     fn finish(&mut self, outcome: &mut Outcome) -> Result<(), ReplayError>;
@@ -56,7 +56,7 @@ pub trait Place: Parts {
 }
 
 impl Parts for Box<dyn Place> {
-    fn write(&mut self, parts: Vec<Part>) -> Result<(), ReplayError> {
+    fn write(&mut self, parts: &mut Vec<Part>) -> Result<(), ReplayError> {
         (**self).write(parts)
     }
 
@@ -112,8 +112,8 @@ impl<W: Write> LinesPlace<W> {
 }
 
 impl<W: Write> Parts for LinesPlace<W> {
-    fn write(&mut self, parts: Vec<Part>) -> Result<(), ReplayError> {
-        for part in &parts {
+    fn write(&mut self, parts: &mut Vec<Part>) -> Result<(), ReplayError> {
+        for part in &*parts {
             write_points(part, &Tags::default(), Some(&self.event_fields), &mut self.encoder);
         }
         self.out.write_all(self.encoder.lines())?;
@@ -187,9 +187,9 @@ impl Place for StorePlace {
 }
 
 impl Parts for StorePlace {
-    fn write(&mut self, mut parts: Vec<Part>) -> Result<(), ReplayError> {
+    fn write(&mut self, parts: &mut Vec<Part>) -> Result<(), ReplayError> {
         self.series += parts.iter().map(|part| part.contents.series().len()).sum::<usize>();
-        self.waiting.append(&mut parts);
+        self.waiting.append(parts);
         if self.waiting.len() >= PARTS || self.series >= SERIES { self.flush() } else { Ok(()) }
     }
 
@@ -295,8 +295,8 @@ impl Place for InfluxPlace {
 }
 
 impl Parts for InfluxPlace {
-    fn write(&mut self, parts: Vec<Part>) -> Result<(), ReplayError> {
-        for part in &parts {
+    fn write(&mut self, parts: &mut Vec<Part>) -> Result<(), ReplayError> {
+        for part in &*parts {
             self.batch.add_window(part, &self.stream.tags);
             if self.batch.is_full() {
                 self.flush()?;

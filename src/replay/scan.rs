@@ -51,7 +51,7 @@ impl Sink<Files> for Scan {
 }
 
 impl PartSink for Scan {
-    fn take(&mut self, parts: Vec<Part>, _windows: &Windows) -> Result<(), ReplayError> {
+    fn take(&mut self, parts: Vec<Part>, _windows: &mut Windows) -> Result<(), ReplayError> {
         self.add(&parts);
         Ok(())
     }

@@ -61,7 +61,7 @@ impl<'a, P: Parts> Writer<'a, P> {
         Ok(outcome)
     }
 
-    fn write(&mut self, parts: Vec<Part>, windows: &Windows) -> Result<(), ReplayError> {
+    fn write(&mut self, parts: Vec<Part>, windows: &mut Windows) -> Result<(), ReplayError> {
         if let Some(coverage) = self.coverage.as_mut().filter(|_| self.as_read) {
             coverage.read_to(windows.watermark_ms().unwrap_or(TimestampMs::MIN));
         }
@@ -78,8 +78,10 @@ impl<'a, P: Parts> Writer<'a, P> {
         }
         self.parts += whole.len() as u64;
         let Some((last, others)) = self.places.split_last_mut() else { return Ok(()) };
-        others.iter_mut().try_for_each(|place| place.write(whole.clone()))?;
-        last.write(whole)
+        others.iter_mut().try_for_each(|place| place.write(&mut whole.clone()))?;
+        last.write(&mut whole)?;
+        windows.reuse(whole);
+        Ok(())
     }
 }
 
@@ -134,7 +136,7 @@ impl<P: Parts> Sink<Files> for Writer<'_, P> {
 }
 
 impl<P: Parts> PartSink for Writer<'_, P> {
-    fn take(&mut self, parts: Vec<Part>, windows: &Windows) -> Result<(), ReplayError> {
+    fn take(&mut self, parts: Vec<Part>, windows: &mut Windows) -> Result<(), ReplayError> {
         self.write(parts, windows)
     }
 }

@@ -308,6 +308,13 @@ impl<T: Tally> Family<T> {
         }
     }
 
+    /// Takes contents that nobody needs any more, for their memory.
+    pub(super) fn reuse(&mut self, contents: Contents) {
+        if let Some(tally) = self.spare.last_mut() {
+            tally.take_memory(contents);
+        }
+    }
+
     /// The number of a window as it closes on time: 0, but where a store that was lost may have used that. Then one in
     /// the third quarter of the window, by the instance, so that what several lost stores left does not meet either.
     fn first_number(&self, start_ms: TimestampMs, length_ms: i64) -> u32 {

@@ -12,10 +12,15 @@ pub(super) struct SeriesList {
 }
 
 impl SeriesList {
-    /// Nothing, with room for so many series. What is left of it is not given back: memory that is given back each minute
-    /// has to be asked for each minute, a page at a time.
-    pub(super) fn with_capacity(series: usize) -> Self {
-        Self { series: Vec::with_capacity(series), counts: Vec::new() }
+    /// Makes room for so many more.
+    pub(super) fn reserve(&mut self, series: usize) {
+        self.series.reserve(series);
+    }
+
+    /// Forgets all, keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.series.clear();
+        self.counts.clear();
     }
 
     pub(super) fn len(&self) -> usize {

@@ -42,6 +42,8 @@ pub(super) trait Tally: Default {
     fn resume(&mut self, packed: &Contents, events: &EventSettings);
     /// What it counts from here on is another window's. Only after [`pack`](Self::pack).
     fn reuse(&mut self);
+    /// Takes contents that nobody needs any more, for the memory of the next ones that are [packed](Self::pack).
+    fn take_memory(&mut self, _contents: Contents) {}
 }
 
 /// Counts lines under their reason. There are few reasons.

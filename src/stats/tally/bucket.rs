@@ -171,6 +171,8 @@ pub(in crate::stats) struct Context<'a> {
 pub(in crate::stats) struct BucketTally {
     names: Names,
     rows: Rows,
+    /// Empty: memory for the next list of series.
+    spare: SeriesList,
     kinds: Kinds,
     /// The row of each bucket's frequent kinds, and 1; 0 for none.
     places: Vec<u32>,
@@ -191,7 +193,8 @@ impl BucketTally {
     fn series(&mut self, ranks: &[u32]) -> SeriesList {
         let order = self.order(ranks);
         self.rows.count_samples();
-        let mut series = SeriesList::with_capacity(order.len() + Operation::ALL.len());
+        let mut series = std::mem::take(&mut self.spare);
+        series.reserve(order.len() + Operation::ALL.len());
         let mut operations = Operations::default();
         let mut before = None;
         for (at, (key, number)) in order.iter().copied().enumerate() {
@@ -356,6 +359,11 @@ impl Tally for BucketTally {
     fn resume(&mut self, _packed: &Contents, _events: &EventSettings) {}
 
     fn reuse(&mut self) {}
+
+    fn take_memory(&mut self, contents: Contents) {
+        self.spare = contents.series;
+        self.spare.clear();
+    }
 }
 
 #[cfg(test)]
