@@ -326,7 +326,7 @@ fn what_an_output_cannot_delete_is_not_deleted_anywhere() {
 struct Away;
 
 impl Parts for Away {
-    fn write(&mut self, _: Vec<Part>) -> Result<(), ReplayError> {
+    fn write(&mut self, _: &mut Vec<Part>) -> Result<(), ReplayError> {
         Err(ReplayError::NotTaken { place: "it".into(), why: "503".into(), go_on: "" })
     }
 

@@ -52,7 +52,7 @@ struct Adding {
 }
 
 impl Parts for Adding {
-    fn write(&mut self, parts: Vec<Part>) -> Result<(), ReplayError> {
+    fn write(&mut self, parts: &mut Vec<Part>) -> Result<(), ReplayError> {
         for part in
             parts.iter().filter(|part| (self.range.from_ms..self.range.until_ms).contains(&part.id.start_ms))
         {

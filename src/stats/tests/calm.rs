@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::fixture::{START_MS, line, live, replay};
 use crate::{
     point::TimestampMs,
-    stats::{Batch, EventSettings, Fragment, Part, Request, Settings, Times, Totals, Windows, WindowsState},
+    stats::{Batch, Fragment, Part, Request, Settings, Times, Totals, Windows, WindowsState},
 };
 
 #[derive(Clone, Debug)]
