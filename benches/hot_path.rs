@@ -11,12 +11,12 @@ use divan::{
     counter::{BytesCount, ItemsCount},
 };
 use rgwlens::{
-    access_log::{ClassifierSettings, LineParser, LogFormat},
+    access_log::{ClassifierSettings, LineParser, LogFormat, Reject},
     follow::Lines,
     influx::line_protocol::{Dialect, Encoder},
     pipeline::{Counter, RequestReader},
     point::Tags,
-    stats::{Admission, Part, Settings, SlowSettings, Windows, write_points},
+    stats::{Admission, Part, Request, Settings, SlowSettings, Windows, write_points},
 };
 use traffic::Traffic;
 
@@ -83,10 +83,11 @@ fn classify(bencher: Bencher<'_, '_>, buckets: u64) {
     let mut reader = RequestReader::new(format(), ClassifierSettings::default());
     rates(bencher, log).bench_local(|| {
         let mut names = 0;
+        let mut add = |_: &[u8], request: Result<&Request<'_>, Reject>| {
+            names += request.map_or(0, |request| request.bucket.len());
+        };
         for block in blocks(log) {
-            reader.read_lines(block, &SlowSettings::default(), |_, request| {
-                names += request.map_or(0, |request| request.bucket.len());
-            });
+            reader.read_lines(block, &SlowSettings::default(), &mut add);
         }
         names
     });

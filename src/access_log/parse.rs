@@ -90,7 +90,6 @@ impl LineParser {
         }
         loop {
             if let Some(plain) = plain {
-                let mut each = |line, record: &_| each(line, Ok(record));
                 lines = plain.read_lines(lines, clock, &mut each);
                 if let Some(rest) = plain.read_escaped(lines, without_escapes, clock, &mut each) {
                     lines = rest;

@@ -135,8 +135,8 @@ impl Event {
 fn printable(bytes: &[u8], longest: usize) -> String {
     let cut = &bytes[..bytes.len().min(longest)];
     let text = String::from_utf8_lossy(cut);
-    // Nearly always.
-    if cut.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+    // Nearly always. All bytes are looked at, many at a time, where to stop at one would be to look at each.
+    if cut.iter().fold(true, |is_plain, byte| is_plain & matches!(byte, b' '..=b'~')) {
         return text.into_owned();
     }
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
