@@ -237,7 +237,7 @@ fn read_lines<'a, 'm, S: Simd>(
 }
 
 /// The longest line that is read here, in bytes.
-const LONGEST: usize = (1 << 11) - 1;
+const LONGEST: usize = (1 << 12) - 1;
 /// A line, its newline, and what may be looked at behind it, so that eight or more bytes can be looked at wherever something
 /// of the line stands.
 pub(super) const WINDOW: usize = LONGEST + 1 + 192;
