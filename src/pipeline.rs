@@ -124,8 +124,8 @@ impl Counter {
     }
 }
 
-/// What is done with the lines of a block. Methods, not a closure, where they are to become part of the loop that reads: a
-/// request is then never put together in memory, which takes a fifth of the time to count it.
+/// What is done with the lines of a block. Methods, not a closure, where they are to become part of what measures them: a
+/// request is then never put together in memory, which took 100 instructions a line of 2,046.
 pub trait Take<'a> {
     /// Takes a line's request.
     fn request(&mut self, line: &'a [u8], request: &Request<'_>);

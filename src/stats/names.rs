@@ -14,8 +14,8 @@ pub struct Names {
     /// Where name `i` is in the arena.
     places: Vec<Place>,
     /// A power of two, or none; at most half of them are taken. A name is in the first one that was free, from where its hash
-    /// leads on. Every line asks for a name, and of all that hash tables can do it needs only this: in half the
-    /// instructions that a general one takes.
+    /// leads on. Every line asks for a name, and of all that hash tables can do it needs only this: in two
+    /// thirds of the instructions that a general one takes.
     slots: Vec<Slot>,
 }
 
