@@ -84,10 +84,10 @@ impl Names {
             && (name.len() < Mark::LENGTH || is_whole())
     }
 
-    /// Gives a name that is not known a number.
+    /// Gives a name that is [not known](Self::find) a number.
     #[cold]
     #[inline(never)]
-    fn insert(&mut self, name: &[u8]) -> u32 {
+    pub(super) fn insert(&mut self, name: &[u8]) -> u32 {
         let hash = self.keys.hash(name);
         if 2 * (self.len() + 1) > self.slots.len() {
             self.grow();

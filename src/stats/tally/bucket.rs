@@ -280,11 +280,11 @@ impl BucketTally {
         let Context { admission, highest_candidate, settled_ms } = *context;
         let is_welcome = is_tag(name)
             && (highest_candidate == u64::MAX || admission.is_candidate(name, highest_candidate, settled_ms));
-        self.names.intern(match name {
-            b"" => NO_BUCKET.as_bytes(),
-            name if is_welcome => name,
-            _ => UNKNOWN_BUCKET.as_bytes(),
-        })
+        match name {
+            b"" => self.names.intern(NO_BUCKET.as_bytes()),
+            name if is_welcome => self.names.insert(name),
+            _ => self.names.intern(UNKNOWN_BUCKET.as_bytes()),
+        }
     }
 }
 
