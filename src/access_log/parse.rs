@@ -51,6 +51,9 @@ impl Reject {
     }
 }
 
+/// What lines are handed to, each with what it says.
+type Each<'e, 'a> = dyn FnMut(&'a [u8], Result<&Record<'a>, Reject>) + 'e;
+
 /// Takes lines apart. Holds the format and what it remembers from line to line (the second it last converted).
 #[derive(Clone, Debug)]
 pub struct LineParser {
