@@ -243,12 +243,12 @@ impl World {
     }
 
     fn copytruncate(&mut self) {
-        // Bytes that come between the copy and the end of the file are lost to everyone, and a file of which nothing was
-        // read before is not recognised: not here.
+        // Bytes that come between the copy and the end of the file are lost to everyone, and a file of which nothing is
+        // committed is not recognised after a crash: not here.
         self.machine.end_partial();
         if self.running.is_some() && self.machine.nginx_is_on_the_log() {
             self.read();
-            if self.machine.written.len() > self.machine.content_from {
+            if self.committed() > self.machine.content_from as u64 {
                 self.machine.copytruncate();
             }
         }
