@@ -35,10 +35,11 @@ impl Sink<Files> for Scan {
     fn turn(
         &mut self,
         parts: Vec<Part>,
-        _windows: &mut Windows,
+        windows: &mut Windows,
         _source: &mut Files,
     ) -> Result<ControlFlow<()>, ReplayError> {
         self.add(&parts);
+        windows.reuse(parts);
         Ok(ControlFlow::Continue(()))
     }
 
@@ -51,8 +52,9 @@ impl Sink<Files> for Scan {
 }
 
 impl PartSink for Scan {
-    fn take(&mut self, parts: Vec<Part>, _windows: &mut Windows) -> Result<(), ReplayError> {
+    fn take(&mut self, parts: Vec<Part>, windows: &mut Windows) -> Result<(), ReplayError> {
         self.add(&parts);
+        windows.reuse(parts);
         Ok(())
     }
 }
