@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{EventSettings, Outcome, Request};
+use super::{EventSettings, Outcome, Request, names::fold};
 use crate::{
     access_log::{Class, Operation, redacted_uri, unescape},
     point::TimestampMs,
@@ -199,13 +199,10 @@ impl Wanted {
     /// Whether a request is kept where there is room for it.
     #[inline(always)]
     pub fn wants(&self, request: &Request<'_>) -> bool {
-        match self.kind(request) {
-            Some(Kind::Sampled) => number(request) < self.sampled,
-            kind => kind.is_some(),
-        }
+        self.kind(request).is_some()
     }
 
-    /// Why a request may be kept; `None` for one that never is, but for those that are asked for as a sample.
+    /// Why it is kept; `None` if it is not.
     #[inline(always)]
     fn kind(&self, request: &Request<'_>) -> Option<Kind> {
         if request.class == Class::Probe {
@@ -216,6 +213,7 @@ impl Wanted {
         }
         Some(match request.outcome {
             _ if request.slow => Kind::Slow,
+            Outcome::Ok | Outcome::Aborted if number(request) >= self.sampled => return None,
             Outcome::Ok | Outcome::Aborted => Kind::Sampled,
             Outcome::Error5xx => Kind::Error5xx,
             Outcome::Error4xx if request.record.status == 404 && !self.not_found => return None,
@@ -234,8 +232,7 @@ pub(super) struct EventTally {
 impl EventTally {
     /// Keeps the request if it is [wanted](Wanted::wants), and the cap of its kind is not reached. `line` is the whole line.
     pub(super) fn record(&mut self, request: &Request<'_>, line: &[u8], settings: &EventSettings) {
-        let wanted = Wanted::new(settings);
-        let Some(kind) = wanted.kind(request).filter(|_| wanted.wants(request)) else { return };
+        let Some(kind) = Wanted::new(settings).kind(request) else { return };
         let kept = &mut self.kept[kind as usize];
         if *kept < kind.cap(settings) {
             *kept += 1;
@@ -268,14 +265,7 @@ fn number(request: &Request<'_>) -> u64 {
     let record = request.record;
     let time = record.time_ms as u64 ^ u64::from(record.request_time_ms.unwrap_or(0)) << 44;
     let size = request.bytes_out ^ request.bytes_in.rotate_left(32) ^ (request.object.len() as u64) << 20;
-    // Two multiplications whose halves are folded together: each bit of the result depends on all of both numbers.
     fold(fold(time ^ 0x9e37_79b9_7f4a_7c15, size ^ 0xd1b5_4a32_d192_ed03), 0xa076_1d64_78bd_642f) >> 11
-}
-
-#[inline]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    product as u64 ^ (product >> 64) as u64
 }
 
 #[cfg(test)]

@@ -35,6 +35,10 @@ struct Slot {
     id: u32,
 }
 
+impl Slot {
+    const FREE: Self = Self { mark: Mark::FREE, begin: 0, id: 0 };
+}
+
 /// What nearly always differs between names: their lengths, and most bits of their hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Mark(u64);
@@ -88,18 +92,21 @@ impl Names {
     #[cold]
     #[inline(never)]
     pub(super) fn insert(&mut self, name: &[u8]) -> u32 {
-        let hash = self.keys.hash(name);
         if 2 * (self.len() + 1) > self.slots.len() {
             self.grow();
         }
         let (id, begin) = (self.places.len() as u32, self.arena.len() as u32);
         self.arena.extend_from_slice(name);
         self.places.push(Place { begin, end: self.arena.len() as u32 });
-        self.put(Slot { mark: Mark::new(hash, name), begin, id }, hash);
+        self.put(id);
         id
     }
 
-    fn put(&mut self, slot: Slot, hash: u64) {
+    /// Puts a name into the first slot that is free.
+    fn put(&mut self, id: u32) {
+        let (name, begin) = (self.get(id), self.places[id as usize].begin);
+        let hash = self.keys.hash(name);
+        let slot = Slot { mark: Mark::new(hash, name), begin, id };
         let last = self.slots.len() - 1;
         let mut at = hash as usize;
         while self.slots[at & last].mark != Mark::FREE {
@@ -111,12 +118,8 @@ impl Names {
     fn grow(&mut self) {
         let slots = (2 * self.slots.len()).max(16);
         self.slots.clear();
-        self.slots.resize(slots, Slot { mark: Mark::FREE, begin: 0, id: 0 });
-        for id in 0..self.places.len() as u32 {
-            let (name, begin) = (self.get(id), self.places[id as usize].begin);
-            let hash = self.keys.hash(name);
-            self.put(Slot { mark: Mark::new(hash, name), begin, id }, hash);
-        }
+        self.slots.resize(slots, Slot::FREE);
+        (0..self.places.len() as u32).for_each(|id| self.put(id));
     }
 
     /// The name of a number that [`intern`](Self::intern) gave.
@@ -162,7 +165,7 @@ impl Names {
     /// Forgets all, keeps the memory that as many need again.
     pub fn clear(&mut self) {
         self.slots.truncate((4 * self.len()).next_power_of_two());
-        self.slots.fill(Slot { mark: Mark::FREE, begin: 0, id: 0 });
+        self.slots.fill(Slot::FREE);
         self.arena.clear();
         self.places.clear();
     }
@@ -202,9 +205,15 @@ impl Keys {
     #[inline(always)]
     fn mix(self, hash: u64, bytes: &[u8; 16]) -> u64 {
         let bytes = u128::from_le_bytes(*bytes);
-        let product = u128::from(bytes as u64 ^ hash) * u128::from((bytes >> 64) as u64 ^ self.factor);
-        product as u64 ^ (product >> 64) as u64
+        fold(bytes as u64 ^ hash, (bytes >> 64) as u64 ^ self.factor)
     }
+}
+
+/// Both halves of the product of two numbers, one upon the other: each bit depends on all bits of both.
+#[inline(always)]
+pub(super) fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
 }
 
 /// Whether two names are the same, without a call: most are a few words long.
