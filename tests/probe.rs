@@ -194,6 +194,41 @@ fn every_task_of_a_round_succeeds_in_every_way_it_can_be_made() {
 }
 
 #[test]
+fn check_says_whether_a_round_could_begin_and_begins_none() {
+    let world = World::shared();
+    let user = &USERS[2];
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("access.log");
+    let nginx = nginx(world.gateway.port, &log, None);
+    let url = format!("http://127.0.0.1:{}", nginx.port);
+    let check = |secret_key: &str, level: &str, message: &str, mend: Option<&str>| {
+        let config = dir.path().join("rgwlens.toml");
+        let endpoint = format!("[[probe.endpoint]]\nname = 'vip'\nurl = '{url}'");
+        fs::write(&config, format!("log = []\n[probe]\nenabled = true\n{endpoint}\n")).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_rgwlens"))
+            .args(["--config", config.to_str().unwrap(), "check", "--json"])
+            .envs([("ACCESS_KEY", user.access_key), ("SECRET_ACCESS_KEY", secret_key)])
+            .output()
+            .unwrap();
+        let findings: Vec<Json> = serde_json::from_slice(&output.stdout).unwrap();
+        let found = findings.iter().find(|finding| finding["subject"] == "probe vip");
+        let found = found.unwrap_or_else(|| panic!("{findings:#?}"));
+        assert_eq!(found["level"], level, "{found}");
+        assert!(found["message"].as_str().unwrap().contains(message), "{found}");
+        assert_eq!(
+            found["mend"].as_str().map(|it| it.contains(mend.unwrap_or_default())),
+            mend.map(|_| true)
+        );
+        assert!(!String::from_utf8_lossy(&output.stdout).contains(secret_key), "a secret");
+    };
+    check(user.secret_key, "ok", "lists the buckets", None);
+    check("not-the-secret-of-this-user", "fail", "SignatureDoesNotMatch", Some("radosgw-admin user create"));
+    drop(nginx);
+    let log = fs::read_to_string(&log).unwrap();
+    assert!(log.lines().count() == 2 && log.lines().all(|line| line.contains(" \"GET /?")), "{log}");
+}
+
+#[test]
 fn faults_have_their_kind_and_the_next_round_is_well() {
     // Of its own: one that is frozen does not acknowledge what other gateways of its cluster tell it, and holds up their
     // creating and removing of buckets.

@@ -43,9 +43,9 @@ impl Reject {
     fn meaning(&self) -> &'static str {
         match self.reason {
             EMPTY => "empty line",
-            NUL => "byte 0, which nginx never writes,",
-            NUMBER => "not a number that nginx writes",
-            TIME => "not a time that nginx writes",
+            NUL => "byte 0, which such a log never has,",
+            NUMBER => "not a number that such a log has",
+            TIME => "not a time that such a log has",
             _ => "not a line of this log format: it differs",
         }
     }

@@ -9,6 +9,7 @@ mod format;
 mod log;
 mod nginx;
 mod outputs;
+mod probe;
 mod reach;
 mod sample;
 mod shell;
@@ -60,7 +61,8 @@ impl Finding {
     }
 }
 
-/// Looks at everything, in the order of the data: configuration, logs, nginx's side of them, store, Ceph, outputs.
+/// Looks at everything, in the order of the data: configuration, logs, nginx's side of them, store, Ceph, the
+/// probe's endpoints, outputs.
 /// `nginx_conf` is nginx's configuration, or what `nginx -T` prints.
 pub fn check(config: &Config, nginx_conf: Option<&Path>) -> Vec<Finding> {
     let accounts = accounts::Accounts::of_system();
@@ -74,6 +76,7 @@ pub fn check(config: &Config, nginx_conf: Option<&Path>) -> Vec<Finding> {
     }
     findings.extend(store::check(config, &accounts));
     findings.extend(ceph::check(config));
+    findings.extend(probe::check(config));
     findings.extend(outputs::check(config));
     findings
 }

@@ -384,7 +384,8 @@ pub struct ExplainArgs {
 /// `rgwlens check`.
 #[derive(Clone, Debug, ClapArgs)]
 #[command(after_help = "\
-Looks at the configuration, the logs and who may read them, nginx's log_format and flush, the store, and each output. \
+Looks at the configuration, the logs and who may read them, nginx's log_format and flush, the store, \
+Ceph and the probe's endpoints where they are to be asked, and each output. \
 Each finding comes with its mend. Run it as the user of the daemon to see what it sees.
 
 Examples:

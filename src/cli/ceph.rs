@@ -35,6 +35,9 @@ pub(super) fn run(global: &GlobalArgs, args: CephArgs) -> anyhow::Result<u8> {
             writeln!(errors, "rgwlens: ceph {}: {}", asked.question.name(), visible(&failure.to_string()))?;
         }
     }
+    if outcome.asked.iter().any(|asked| asked.answer.is_err()) {
+        writeln!(errors, "rgwlens: `rgwlens check` says how to mend it, where [ceph] is enabled")?;
+    }
     drop(errors);
     let text = match args {
         CephArgs { table: true, .. } => page(&config, &outcome),

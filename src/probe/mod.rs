@@ -36,8 +36,9 @@ use crate::access_log::{MarkKey, ProbeMark};
 use content::Content;
 use names::Names;
 use round::Running;
-use s3::S3;
-use wire::{Place, Wire};
+use rusty_s3::Method;
+use s3::{Call, S3};
+use wire::{Body, Place, Wire};
 
 /// A probe that cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -98,17 +99,34 @@ impl Probe {
     /// # Panics
     /// If one of the rounds did.
     pub async fn rounds(&self) -> Vec<Round> {
+        self.everywhere(|probe, at| async move { probe.round(at).await }).await
+    }
+
+    /// Lists the user's buckets at every endpoint, all at once; in the order of the endpoints. Whether a round could begin,
+    /// without beginning one: nothing is made. Takes at most [`Settings::timeout`], needs what [`rounds`](Self::rounds) needs.
+    ///
+    /// # Panics
+    /// If one of the requests did.
+    pub async fn answers(&self) -> Vec<Result<(), Failure>> {
+        self.everywhere(|probe, at| async move { probe.answer(at).await }).await
+    }
+
+    /// What comes of it at every endpoint, by its place in the settings.
+    async fn everywhere<F>(&self, ask: impl Fn(Arc<Inner>, usize) -> F) -> Vec<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
         let mut running = JoinSet::new();
         for at in 0..self.0.settings.endpoints.len() {
-            let probe = Arc::clone(&self.0);
-            running.spawn(async move { (at, probe.round(at).await) });
+            let asked = ask(Arc::clone(&self.0), at);
+            running.spawn(async move { (at, asked.await) });
         }
-        let mut rounds = Vec::new();
+        let mut answers = Vec::new();
         while let Some(ended) = running.join_next().await {
-            rounds.push(ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())));
+            answers.push(ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())));
         }
-        rounds.sort_by_key(|(at, _)| *at);
-        rounds.into_iter().map(|(_, round)| round).collect()
+        answers.sort_by_key(|(at, _)| *at);
+        answers.into_iter().map(|(_, answer)| answer).collect()
     }
 }
 
@@ -122,17 +140,30 @@ impl Inner {
             Err(failure) => return broken_setup(settings, endpoint, id, failure),
         };
         let names = Names::new(&secrets.secret_key);
-        let s3 = S3 {
-            endpoint,
+        let s3 = self.client(at, &secrets, &id);
+        Running::new(s3, settings, &names, Content::new(random()), deadline).run().await
+    }
+
+    async fn answer(&self, at: usize) -> Result<(), Failure> {
+        let deadline = Instant::now() + self.settings.timeout;
+        let (id, secrets) = (ProbeMark::round(round::now(), random()), self.secrets()?);
+        let mut s3 = self.client(at, &secrets, &id);
+        s3.call(round::SWEEP, Call::service(Method::Get), Body::Keep, deadline).await.result.map(drop)
+    }
+
+    /// S3 at an endpoint, for one round.
+    fn client<'a>(&'a self, at: usize, secrets: &'a Secrets, round: &'a str) -> S3<'a> {
+        let settings = &self.settings;
+        S3 {
+            endpoint: &settings.endpoints[at],
             region: &settings.region,
             access_key: &secrets.access_key,
             secret_key: &secrets.secret_key,
             mark_key: secrets.mark_key.as_ref(),
-            round: &id,
+            round,
             wire: Wire::new(&self.places[at], settings.fresh_connections),
             timeout: settings.timeout,
-        };
-        Running::new(s3, settings, &names, Content::new(random()), deadline).run().await
+        }
     }
 
     fn secrets(&self) -> Result<Secrets, Failure> {
