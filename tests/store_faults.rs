@@ -5,10 +5,12 @@
 mod support;
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 
 use rgwlens::influx::Client;
 use rgwlens::store::Reader;
@@ -72,29 +74,41 @@ fn on_a_disk(site: &mut Site, prepare: &str) -> Command {
     command
 }
 
-/// A service manager that wants to hear from the daemon every second.
+/// A service manager that wants to hear from the daemon every second. It always listens, as a real one does: whoever writes to
+/// a socket that ten messages wait in waits, too.
 struct Manager {
-    socket: UnixDatagram,
     path: PathBuf,
+    heard: Arc<Mutex<String>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Manager {
     fn new(site: &Site) -> Self {
         let path = site.path("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket");
-        socket.set_nonblocking(true).expect("non-blocking");
-        Self { socket, path }
+        let heard = Arc::new(Mutex::new(String::new()));
+        let all = Arc::clone(&heard);
+        let thread = thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = socket.recv(&mut buffer) {
+                *all.lock().expect("no panic") += &String::from_utf8_lossy(&buffer[..length]);
+            }
+        });
+        Self { path, heard, thread: Some(thread) }
     }
 
     /// What the daemon sent since the last time.
     fn heard(&self) -> String {
-        let (mut all, mut buffer) = (String::new(), [0; 4096]);
-        loop {
-            match self.socket.recv(&mut buffer) {
-                Ok(length) => all += &String::from_utf8_lossy(&buffer[..length]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return all,
-                Err(error) => panic!("{error}"),
-            }
+        std::mem::take(&mut self.heard.lock().expect("no panic"))
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        // Nothing at all ends the thread.
+        let sent = UnixDatagram::unbound().and_then(|socket| socket.send_to(b"", &self.path));
+        if let (Ok(_), Some(thread)) = (sent, self.thread.take()) {
+            let _ = thread.join();
         }
     }
 }
