@@ -124,22 +124,13 @@ impl Reader {
     /// At most `limit` parts after `seq`, in order, up to the first damaged one. That is an error which names it once it
     /// is the next.
     pub fn parts_after(&self, seq: i64, limit: usize) -> Result<Vec<StoredPart>, StoreError> {
-        self.parts(
-            "SELECT seq, stream, t.tags, kind, start, length, k, codec, crc, blob
-             FROM parts LEFT JOIN tag_sets t ON t.id = parts.tags WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-            params![seq, limit as i64],
-        )
+        self.parts("true", params![seq, limit as i64])
     }
 
     /// All parts that begin in a range of time, in order. A damaged one is an error in its place, and not the end.
     pub fn parts_in(&self, range: Range) -> impl Iterator<Item = Result<StoredPart, StoreError>> {
         self.pages(move |seq| {
-            self.parts(
-                "SELECT seq, stream, t.tags, kind, start, length, k, codec, crc, blob
-                 FROM parts LEFT JOIN tag_sets t ON t.id = parts.tags
-                 WHERE seq > ?1 AND start >= ?3 AND start < ?4 ORDER BY seq LIMIT ?2",
-                params![seq, PAGE, range.from_ms, range.until_ms],
-            )
+            self.parts("start >= ?3 AND start < ?4", params![seq, PAGE, range.from_ms, range.until_ms])
         })
     }
 
@@ -153,10 +144,7 @@ impl Reader {
         self.pages(move |seq| {
             let (kind, Range { from_ms, until_ms }) = (kind_name(WindowKind::Node), range);
             self.parts(
-                "SELECT seq, stream, t.tags, kind, start, length, k, codec, crc, blob
-                 FROM parts LEFT JOIN tag_sets t ON t.id = parts.tags
-                 WHERE seq > ?1 AND start >= ?3 AND start < ?4 AND stream = ?5 AND t.tags = ?6 AND kind = ?7
-                 ORDER BY seq LIMIT ?2",
+                "start >= ?3 AND start < ?4 AND stream = ?5 AND t.tags = ?6 AND kind = ?7",
                 params![seq, PAGE, from_ms, until_ms, stream.name, tags, kind],
             )
         })
@@ -190,8 +178,14 @@ impl Reader {
         })
     }
 
-    fn parts(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<StoredPart>, StoreError> {
-        let mut statement = self.db.prepare_cached(sql).map_err(|error| self.failed(error))?;
+    /// Of the parts after number `?1` those that meet a condition, in order, at most `?2`.
+    fn parts(&self, condition: &str, params: impl rusqlite::Params) -> Result<Vec<StoredPart>, StoreError> {
+        let sql = format!(
+            "SELECT seq, stream, t.tags, kind, start, length, k, codec, crc, blob
+             FROM parts LEFT JOIN tag_sets t ON t.id = parts.tags
+             WHERE seq > ?1 AND {condition} ORDER BY seq LIMIT ?2"
+        );
+        let mut statement = self.db.prepare_cached(&sql).map_err(|error| self.failed(error))?;
         let mut rows = statement.query(params).map_err(|error| self.failed(error))?;
         let mut parts = Vec::new();
         while let Some(row) = rows.next().map_err(|error| self.failed(error))? {
