@@ -7,13 +7,15 @@ mod support;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use rgwlens::store::{Range, Reader};
 use support::points;
 use support::process::Process;
 use support::sink::Sink;
-use support::site::Site;
+use support::site::{Site, program};
 use support::traffic::{self, Random, now_ms};
 use support::wait_for;
 
@@ -58,6 +60,35 @@ fn c6_half_a_line_with_another_glued_to_it_is_one_line() {
     assert_eq!(sum("rgw_node", "requests"), lines - rejected);
     // Where the cut is after the last thing that a format asks for, the line fits, and says what its beginning says.
     assert!(rejected > glued / 2 && rejected <= glued, "{rejected} of {glued} rejected");
+}
+
+/// A disk that fails in the middle of a log, or before.
+#[test]
+fn c6_a_replay_says_whether_anything_was_written_before_a_file_could_not_be_read() {
+    let mut random = Random(7);
+    let start = now_ms() - 4_000_000;
+    let lines: String = (0..3_000).map(|n| traffic::line(&mut random, start + n * 1_000)).collect();
+    // What it is packed with is asked for, the first line's time, blocks of lines.
+    let outcomes = [3, 4, 5, 8].map(|when| {
+        let site = Site::new("rgwlens");
+        append(&site, &lines);
+        let log = site.log().display().to_string();
+        let output = Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-P", &log, "-e", "trace=pread64"])
+            .args(["-e", &format!("inject=pread64:error=EIO:when={when}+")])
+            .arg(program().get_program())
+            .args(["--config", site.config().to_str().unwrap(), "replay", "--to", "store", &log])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains("Input/output error"), "{said}");
+        let parts =
+            Reader::open(&site.path("rgwlens.db")).map_or(0, |store| store.parts_in(Range::ALL).count());
+        let written = said.contains("what was written so far stays, go on with --overwrite");
+        assert_eq!(written, parts > 0, "{parts} parts: {said}");
+        written
+    });
+    assert!(!outcomes[0] && outcomes[3], "{outcomes:?}");
 }
 
 /// One that nginx was given and rgwlens was not: every line of it is counted as what it is, and `check` knows the mend.

@@ -8,7 +8,7 @@ pub enum ReplayError {
     /// A file.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// A file, while it was written.
+    /// A file, when something was written already.
     #[error("{error}; what was written so far stays{go_on}")]
     Unreadable {
         /// What happened to it.

@@ -173,7 +173,13 @@ fn write_to<P: Place>(
     mode: Mode,
     progress: &mut impl Progress,
 ) -> Result<Outcome, ReplayError> {
-    let written = pass(input, "writing", &mut sink, progress).and_then(|totals| {
+    let read = pass(input, "writing", &mut sink, progress).map_err(|error| match error {
+        ReplayError::Source(error) if sink.has_written() => {
+            ReplayError::Unreadable { error, go_on: mode.to_go_on() }
+        }
+        error => error,
+    });
+    let written = read.and_then(|totals| {
         if let Some(coverage) = sink.coverage().filter(|coverage| coverage.range().is_none()) {
             return Err(nothing_to_write(coverage));
         }
@@ -183,7 +189,6 @@ fn write_to<P: Place>(
         ReplayError::NotTaken { place, why, .. } => {
             ReplayError::NotTaken { place, why, go_on: mode.to_go_on() }
         }
-        ReplayError::Source(error) => ReplayError::Unreadable { error, go_on: mode.to_go_on() },
         error => error,
     })
 }

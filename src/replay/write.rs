@@ -44,6 +44,10 @@ impl<'a, P: Parts> Writer<'a, P> {
         Self { as_read: true, ..Self::covered(places, coverage) }
     }
 
+    pub(super) fn has_written(&self) -> bool {
+        self.parts > 0
+    }
+
     pub(super) fn coverage(&self) -> Option<&Coverage> {
         self.coverage.as_ref()
     }
