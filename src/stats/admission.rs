@@ -142,24 +142,27 @@ impl Admission {
         }
         let name = |number: &usize| contents.names.get(*number).unwrap_or_default();
         let mut ranked: Vec<usize> = (0..totals.len()).filter(|number| !is_reserved(name(number))).collect();
-        // The order in which places are given away: listed ones, then most requests first, then by name: the names are
-        // sorted, and the sort is stable.
-        ranked.sort_by_cached_key(|number| {
-            (!self.always.contains(name(number)), Reverse(totals[*number].requests))
-        });
         self.expire(start_ms);
-        for number in ranked.iter().filter(|number| totals[**number].successes > 0) {
-            self.admit(name(number), start_ms);
+        let settings = &self.settings;
+        if ranked.len() > settings.per_window || self.admitted.len() + ranked.len() > settings.admitted {
+            // The order in which places are given away, where they may be too few: listed ones, then most requests first,
+            // then by name: the names are sorted, and the sort is stable.
+            ranked.sort_by_cached_key(|number| {
+                (!self.always.contains(name(number)), Reverse(totals[*number].requests))
+            });
         }
         let mut labels = vec![None; totals.len()];
-        let mut places = self.settings.per_window;
+        let mut places = settings.per_window;
         for number in ranked {
-            labels[number] = match self.is_admitted(name(&number)) {
+            let has_success = totals[number].successes > 0;
+            let name = name(&number);
+            let is_admitted = if has_success { self.admit(name, start_ms) } else { self.is_admitted(name) };
+            labels[number] = match is_admitted {
                 true if places > 0 => {
                     places -= 1;
                     None
                 }
-                false if totals[number].successes == 0 => Some(UNKNOWN_BUCKET),
+                false if !has_success => Some(UNKNOWN_BUCKET),
                 _ => Some(OTHER),
             };
         }
@@ -188,18 +191,21 @@ impl Admission {
         });
     }
 
-    fn admit(&mut self, name: &[u8], start_ms: TimestampMs) {
+    /// Admits a bucket that had a success, if there is a place left; whether it is admitted now.
+    fn admit(&mut self, name: &[u8], start_ms: TimestampMs) -> bool {
         let last_ms = end_of_hour(start_ms);
         let full = self.admitted.len() >= self.settings.admitted;
         match self.admitted.get_mut(name) {
-            Some(known) if known.last_ms >= last_ms => return,
+            Some(known) if known.last_ms >= last_ms => return true,
             Some(known) => known.last_ms = last_ms,
-            None if full || self.always.contains(name) => return,
+            None if self.always.contains(name) => return true,
+            None if full => return false,
             None => {
                 self.admitted.insert(name.to_vec(), Admitted { last_ms, since_ms: start_ms });
             }
         }
         self.changed.insert(name.to_vec());
+        true
     }
 }
 
