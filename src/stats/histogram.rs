@@ -112,6 +112,10 @@ impl<C: AsRef<[Count]>> Latency<C> {
 
     /// Several of them, ascending, in one go.
     pub fn quantiles_ms<const N: usize>(&self, quantiles: [f64; N]) -> Option<[u32; N]> {
+        // Of thousands of buckets most have one request in a window.
+        if self.count > 0 && self.min_ms == self.max_ms {
+            return Some([self.min_ms; N]);
+        }
         let mut counts = self.counts.as_ref().iter();
         let (mut below, mut values) = (0, [0; N]);
         let mut last = 0;

@@ -261,6 +261,10 @@ impl OneRow {
     /// Puts down how often each of these buckets is there, ascending. All of them are within the range.
     #[inline]
     fn put_counts(&mut self, buckets: &[Bucket], range: RangeInclusive<Bucket>, counts: &mut Vec<Count>) {
+        if let [bucket] = buckets {
+            counts.push(Count { bucket: *bucket, count: 1 });
+            return;
+        }
         for bucket in buckets {
             let bucket = usize::from(*bucket) % BUCKETS;
             self.counts[bucket] += 1;
