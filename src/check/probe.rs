@@ -69,25 +69,19 @@ mod tests {
     use super::*;
     use crate::check::Level;
 
-    fn config(more: &str) -> Config {
-        let text = format!(
-            "log = []\n[probe]\nenabled = true\naccess_key = 'a'\nsecret_key = 's'\n{more}\n\
-             [[probe.endpoint]]\nname = 'vip'\nurl = 'http://127.0.0.1:1'\n"
-        );
-        Config::from_toml(&text).unwrap()
-    }
+    const ENABLED: &str = "log = []\n[probe]\nenabled = true\naccess_key = 'a'\nsecret_key = 's'\n\
+                           [[probe.endpoint]]\nname = 'vip'\nurl = 'http://127.0.0.1:1'\n";
 
     #[test]
     fn it_is_asked_only_if_it_is_wanted() {
         assert_eq!(check(&Config::from_toml("").unwrap()), []);
-        let mut config = config("");
-        config.probe.enabled = false;
-        assert_eq!(check(&config), []);
+        let disabled = ENABLED.replace("log = []\n", "").replace("enabled = true", "enabled = false");
+        assert_eq!(check(&Config::from_toml(&disabled).unwrap()), []);
     }
 
     #[test]
     fn an_endpoint_where_nobody_listens() {
-        let findings = check(&config(""));
+        let findings = check(&Config::from_toml(ENABLED).unwrap());
         assert_eq!(findings.len(), 1);
         let Finding { subject, level, message, mend } = &findings[0];
         assert_eq!((subject.as_str(), *level), ("probe vip", Level::Fail));

@@ -23,6 +23,7 @@ use std::{
     time::Instant,
 };
 
+use rusty_s3::Method;
 use tokio::task::JoinSet;
 
 pub use exposition::ProbeMetrics;
@@ -36,7 +37,6 @@ use crate::access_log::{MarkKey, ProbeMark};
 use content::Content;
 use names::Names;
 use round::Running;
-use rusty_s3::Method;
 use s3::{Call, S3};
 use wire::{Body, Place, Wire};
 
