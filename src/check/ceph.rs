@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::Finding;
+use super::{Finding, runtime};
 use crate::{
     ceph::{CommandError, Question, Runner, Settings, Snapshot},
     config::Config,
@@ -26,11 +26,9 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
 
 /// Asks for the status, as whoever runs this check.
 fn asked(settings: &Settings) -> Finding {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match runtime(SUBJECT) {
         Ok(runtime) => runtime,
-        Err(error) => {
-            return Finding::fail(SUBJECT, error.to_string(), "see what this machine has run out of");
-        }
+        Err(finding) => return finding,
     };
     let words = settings.arguments(Question::Status.words());
     let answer = runtime.block_on(async {

@@ -18,6 +18,7 @@ mod store;
 use std::path::Path;
 
 use serde::Serialize;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::config::Config;
 pub use configured::unusable;
@@ -62,8 +63,7 @@ impl Finding {
 }
 
 /// Looks at everything, in the order of the data: configuration, logs, nginx's side of them, store, Ceph, the
-/// probe's endpoints, outputs.
-/// `nginx_conf` is nginx's configuration, or what `nginx -T` prints.
+/// probe's endpoints, outputs. `nginx_conf` is nginx's configuration, or what `nginx -T` prints.
 pub fn check(config: &Config, nginx_conf: Option<&Path>) -> Vec<Finding> {
     let accounts = accounts::Accounts::of_system();
     let mut findings = vec![configured::valid(config)];
@@ -79,4 +79,10 @@ pub fn check(config: &Config, nginx_conf: Option<&Path>) -> Vec<Finding> {
     findings.extend(probe::check(config));
     findings.extend(outputs::check(config));
     findings
+}
+
+/// What asks something over there; else what to say of this subject.
+fn runtime(subject: &str) -> Result<Runtime, Finding> {
+    let built = Builder::new_current_thread().enable_all().build();
+    built.map_err(|error| Finding::fail(subject, error.to_string(), "see what this machine has run out of"))
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Finding, shell::quote};
+use super::{Finding, runtime, shell::quote};
 use crate::{
     config::Config,
     probe::{Endpoint, Failure, FailureKind, Probe},
@@ -19,11 +19,9 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
         Ok(probe) => probe,
         Err(error) => return vec![Finding::fail(SUBJECT, error.to_string(), TRUST)],
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match runtime(SUBJECT) {
         Ok(runtime) => runtime,
-        Err(error) => {
-            return vec![Finding::fail(SUBJECT, error.to_string(), "see what this machine has run out of")];
-        }
+        Err(finding) => return vec![finding],
     };
     let answers = runtime.block_on(probe.answers());
     // A name that nobody resolves still blocks a thread.

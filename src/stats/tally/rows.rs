@@ -261,6 +261,7 @@ impl OneRow {
     /// Puts down how often each of these buckets is there, ascending. All of them are within the range.
     #[inline]
     fn put_counts(&mut self, buckets: &[Bucket], range: RangeInclusive<Bucket>, counts: &mut Vec<Count>) {
+        // As most are of windows of a second, and of thousands of buckets.
         if let [bucket] = buckets {
             counts.push(Count { bucket: *bucket, count: 1 });
             return;
