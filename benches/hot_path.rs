@@ -14,9 +14,9 @@ use rgwlens::{
     access_log::{ClassifierSettings, LineParser, LogFormat, Reject},
     follow::Lines,
     influx::line_protocol::{Dialect, Encoder},
-    pipeline::{Counter, RequestReader},
+    pipeline::{Counter, ReadOne, RequestReader, Take},
     point::Tags,
-    stats::{Admission, Part, Request, Settings, SlowSettings, Windows, write_points},
+    stats::{Admission, Batch, EventSettings, Part, Settings, SlowSettings, Wanted, Windows, write_points},
 };
 use traffic::Traffic;
 
@@ -81,16 +81,25 @@ fn parse(bencher: Bencher<'_, '_>, buckets: u64) {
 fn classify(bencher: Bencher<'_, '_>, buckets: u64) {
     let log = log(buckets);
     let mut reader = RequestReader::new(format(), ClassifierSettings::default());
+    let (slow, wanted) = (SlowSettings::default(), Wanted::new(&EventSettings::default()));
     rates(bencher, log).bench_local(|| {
-        let mut names = 0;
-        let mut add = |_: &[u8], request: Result<&Request<'_>, Reject>| {
-            names += request.map_or(0, |request| request.bucket.len());
-        };
+        let mut requests = Requests(0);
         for block in blocks(log) {
-            reader.read_lines(block, &SlowSettings::default(), &mut add);
+            reader.read_lines(block, &slow, wanted, &mut requests);
         }
-        names
+        requests.0
     });
+}
+
+/// How many there were.
+struct Requests(usize);
+
+impl<'a> Take<'a> for Requests {
+    fn requests(&mut self, batch: &mut Box<Batch>, _lines: &[&'a [u8]], _read: &mut ReadOne<'_>) {
+        self.0 += divan::black_box(&*batch).len();
+    }
+
+    fn reject(&mut self, _line: &'a [u8], _reject: Reject) {}
 }
 
 /// Lines to parts.

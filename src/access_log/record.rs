@@ -22,7 +22,7 @@ pub struct Record<'a> {
     /// The request target, query included: second word of `$request`, or `$request_uri`. Its query is a secret.
     pub uri: &'a [u8],
     /// What was seen of a plain target while it was looked for; `None` says nothing.
-    pub plain: Option<PlainTarget>,
+    pub plain: Option<PlainTarget<'a>>,
     /// `$status`; 0 where nginx wrote `000` (it closed the connection without an answer), 9 for HTTP/0.9 (`009`).
     pub status: u16,
     /// `$request_length`, bytes: request line, headers and body.
@@ -71,19 +71,29 @@ pub struct Record<'a> {
 
 /// A target as nearly all are: `/segment` or `/segment/and/more`, a query or none, nothing encoded before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlainTarget {
+pub struct PlainTarget<'a> {
     /// The method.
     pub method: Method,
     /// How many bytes the path's first segment has: at least one, and no colon.
     pub segment: usize,
     /// How many bytes the path has, which is all before a `?`.
     pub path: usize,
+    /// The target, and what follows it on the line: in a longer text, more is looked at at once.
+    pub text: &'a [u8],
+}
+
+impl<'a> PlainTarget<'a> {
+    /// The first segment, and all that follows it on the line.
+    #[inline(always)]
+    pub fn segment_on(&self) -> &'a [u8] {
+        self.text.get(1..).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
-impl PlainTarget {
+impl<'a> PlainTarget<'a> {
     /// What a target is, by its definition.
-    pub(super) fn of(method: &[u8], uri: &[u8]) -> Option<Self> {
+    pub(super) fn of(method: &[u8], uri: &'a [u8]) -> Option<Self> {
         let path = uri.split(|byte| *byte == b'?').next()?;
         let segment = path.strip_prefix(b"/")?.split(|byte| *byte == b'/').next()?;
         let is_plain = !segment.is_empty() && !segment.contains(&b':') && !path.contains(&b'%');
@@ -91,6 +101,7 @@ impl PlainTarget {
             method,
             segment: segment.len(),
             path: path.len(),
+            text: uri,
         })
     }
 }

@@ -267,7 +267,7 @@ impl Checks<'_> {
         SlowSettings {
             small_bytes: self.size("slow.small", &written.small, &(0..=(1 << 40))),
             small_ms: u32::try_from(small_time.as_millis()).unwrap_or(u32::MAX),
-            large_bytes_per_second: self.size("slow.large_rate", &written.large_rate, &(0..=(1 << 40))),
+            large_bytes_per_second: self.size("slow.large_rate", &written.large_rate, &(0..=(1 << 31))),
         }
     }
 

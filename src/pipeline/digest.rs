@@ -1,57 +1,51 @@
 //! What a thread found out about some lines, for another thread that counts them: as much of each request as is counted,
 //! small and one after the other, since what one processor wrote reaches another one slowly.
 
-use super::{Counter, RequestReader, Take};
+use super::{Counter, ReadOne, RequestReader, Take};
 use crate::{
     access_log::Reject,
-    follow::Lines,
-    stats::{Batch, Request, SlowSettings, Times, Wanted},
+    stats::{Batch, SlowSettings, Wanted},
 };
 
 /// What some lines say.
 #[derive(Debug, Default)]
 pub(super) struct Digest {
-    /// What is counted of nearly all requests.
-    batch: Batch,
-    /// Of all requests.
-    times: Times,
-    /// The other lines, in their order, each with how many requests of the batch come before it.
-    others: Vec<(usize, Other)>,
-    /// Lines that have to be read once more, one after the other.
+    /// The requests, as many as `used` says; the others are memory for more.
+    batches: Vec<Box<Batch>>,
+    used: usize,
+    /// The other lines, in their order, each with how many batches come before it, and why it is none of the format.
+    rejected: Vec<(usize, &'static str)>,
+    /// Those that may be kept, in their order.
+    events: Vec<Place>,
+    /// Their lines, one after the other.
     lines: Vec<u8>,
 }
 
-/// Puts down what the lines say.
-struct Digesting<'d> {
-    digest: &'d mut Digest,
-    wanted: Wanted,
+/// Where a request is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    batch: usize,
+    lane: usize,
+    /// Where its line ends in [`Digest::lines`].
+    line_end: usize,
 }
 
-impl<'a> Take<'a> for Digesting<'_> {
-    #[inline(always)]
-    fn request(&mut self, line: &'a [u8], request: &Request<'_>) {
-        let Digest { batch, times, others, lines } = &mut *self.digest;
-        times.add(request.record.time_ms);
-        if self.wanted.wants(request) {
-            others.push((batch.len(), Other::Line(line.len())));
-            lines.extend_from_slice(line);
-        } else {
-            batch.push(request);
+impl<'a> Take<'a> for Digest {
+    fn requests(&mut self, batch: &mut Box<Batch>, lines: &[&'a [u8]], _: &mut ReadOne<'_>) {
+        for (lane, line) in lines.iter().enumerate().filter(|(lane, _)| batch.is_wanted(*lane)) {
+            self.lines.extend_from_slice(line);
+            self.events.push(Place { batch: self.used, lane, line_end: self.lines.len() });
         }
+        if self.used == self.batches.len() {
+            self.batches.push(Box::default());
+        }
+        std::mem::swap(&mut self.batches[self.used], batch);
+        self.used += 1;
     }
 
     fn reject(&mut self, _line: &'a [u8], reject: Reject) {
-        self.digest.others.push((self.digest.batch.len(), Other::Rejected(reject.reason)));
+        self.rejected.push((self.used, reject.reason));
     }
-}
-
-/// What is not just counted.
-#[derive(Clone, Copy, Debug)]
-enum Other {
-    /// A request that may be kept, which takes all of its line: how long that is.
-    Line(usize),
-    /// A line that is none of the format.
-    Rejected(&'static str),
 }
 
 impl Digest {
@@ -63,41 +57,37 @@ impl Digest {
         slow: &SlowSettings,
         wanted: Wanted,
     ) {
-        reader.read_lines(block, slow, &mut Digesting { digest: self, wanted });
+        reader.read_lines(block, slow, wanted, self);
     }
 
     /// Counts what the lines say: the same as if each was counted in its turn.
     pub(super) fn count(&self, counter: &mut Counter) {
-        let mut lines = self.lines.as_slice();
-        let mut count = |other: Other, counter: &mut Counter| match other {
-            Other::Line(length) => {
-                let (line, rest) = lines.split_at(length);
-                lines = rest;
-                counter.count(Lines { bytes: line, now_ms: None });
+        let mut rejected = self.rejected.iter().peekable();
+        let (mut events, mut line_start) = (self.events.iter(), 0);
+        let (windows, reader, slow) = (&mut counter.windows, &mut counter.reader, &counter.slow);
+        for (number, batch) in self.batches[..self.used].iter().enumerate() {
+            while let Some((_, reason)) = rejected.next_if(|(before, _)| *before <= number) {
+                windows.reject(reason);
             }
-            Other::Rejected(reason) => counter.windows.reject(reason),
-        };
-        if counter.windows.is_calm(&self.times) {
-            // All go to the same windows, where nothing depends on their order.
-            self.others.iter().for_each(|(_, other)| count(*other, counter));
-            counter.windows.record_all(&self.batch, &self.times);
-            return;
+            windows.record_all(batch, None, |lane, each| {
+                // Not every one is asked for.
+                for place in events.by_ref() {
+                    let line = &self.lines[line_start..place.line_end];
+                    line_start = place.line_end;
+                    if (place.batch, place.lane) == (number, lane) {
+                        return reader.read_request(line, slow, &mut |request| each(request, line));
+                    }
+                }
+            });
         }
-        let mut others = self.others.iter().peekable();
-        for (number, entry) in self.batch.iter().enumerate() {
-            while let Some((_, other)) = others.next_if(|(before, _)| *before <= number) {
-                count(*other, counter);
-            }
-            counter.windows.record_entry(&entry);
-        }
-        others.for_each(|(_, other)| count(*other, counter));
+        rejected.for_each(|(_, reason)| windows.reject(reason));
     }
 
     /// Empties it, and keeps its memory.
     pub(super) fn clear(&mut self) {
-        self.batch.clear();
-        self.times = Times::default();
-        self.others.clear();
+        self.used = 0;
+        self.rejected.clear();
+        self.events.clear();
         self.lines.clear();
     }
 }

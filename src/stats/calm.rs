@@ -2,32 +2,6 @@
 
 use crate::point::TimestampMs;
 
-/// The times of some lines.
-#[derive(Clone, Copy, Debug)]
-pub struct Times {
-    pub(super) earliest_ms: TimestampMs,
-    pub(super) latest_ms: TimestampMs,
-    /// Of the last line.
-    pub(super) last_ms: TimestampMs,
-}
-
-/// Of no line: it is never calm for them.
-impl Default for Times {
-    fn default() -> Self {
-        Self { earliest_ms: TimestampMs::MAX, latest_ms: TimestampMs::MIN, last_ms: TimestampMs::MIN }
-    }
-}
-
-impl Times {
-    /// Adds that of a line.
-    #[inline]
-    pub fn add(&mut self, time_ms: TimestampMs) {
-        self.earliest_ms = self.earliest_ms.min(time_ms);
-        self.latest_ms = self.latest_ms.max(time_ms);
-        self.last_ms = time_ms;
-    }
-}
-
 /// Where the next line goes if its time is of the usual: to the windows of the line before, and nothing closes. What that
 /// is, was decided once, for that line; to decide it again for each costs as much as counting them.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{EventSettings, Outcome, Request, names::fold};
+use super::{EventSettings, Outcome, Request};
 use crate::{
     access_log::{Class, Operation, redacted_uri, unescape},
     point::TimestampMs,
@@ -144,8 +144,9 @@ fn printable(bytes: &[u8], longest: usize) -> String {
 
 /// Why a request is kept. Each kind has a cap of its own per window: a flood of one does not hide the others.
 #[derive(Clone, Copy, Debug)]
+#[repr(u8)]
 enum Kind {
-    Slow,
+    Slow = 1,
     Error5xx,
     Error4xx,
     Sampled,
@@ -157,6 +158,8 @@ enum Kind {
 const PROBE_REQUESTS: usize = 1_000;
 
 impl Kind {
+    const ALL: [Self; 5] = [Self::Slow, Self::Error5xx, Self::Error4xx, Self::Sampled, Self::Probe];
+
     /// Why an event was kept.
     fn of(event: &Event) -> Self {
         match (event.slow, event.status) {
@@ -196,48 +199,71 @@ impl Wanted {
         Self { enabled, not_found, sampled: (sample * (1u64 << 53) as f64).ceil() as u64 }
     }
 
-    /// Whether a request is kept where there is room for it.
+    /// A number below 2^53 that decides whether a request is in the sample: the same whoever reads it, and however often. Made
+    /// of its numbers, since nearly every request is asked about, and to hash its whole line costs more than to count it.
     #[inline(always)]
-    pub fn wants(&self, request: &Request<'_>) -> bool {
-        self.kind(request).is_some()
+    pub(super) fn number(
+        time_ms: TimestampMs,
+        request_time_ms: u32,
+        bytes_in: u64,
+        bytes_out: u64,
+        uri: u32,
+    ) -> u64 {
+        let time = time_ms as u64 ^ u64::from(request_time_ms) << 44;
+        let size = bytes_out.rotate_left(17) ^ bytes_in.rotate_left(40) ^ u64::from(uri) << 20;
+        let mut number = time ^ size;
+        for factor in [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03] {
+            number = (number ^ number >> 32).wrapping_mul(factor);
+        }
+        number >> 11
     }
 
-    /// Why it is kept; `None` if it is not.
+    /// Why a request with this [number](Self::number) is kept where there is room for it, as the number of a [`Kind`]; 0 for one
+    /// that is not. `class` and `outcome` are numbers. Without a branch, so that many are asked about at once.
     #[inline(always)]
-    fn kind(&self, request: &Request<'_>) -> Option<Kind> {
-        if request.class == Class::Probe {
-            return Some(Kind::Probe);
-        }
-        if !self.enabled {
-            return None;
-        }
-        Some(match request.outcome {
-            _ if request.slow => Kind::Slow,
-            Outcome::Ok | Outcome::Aborted if number(request) >= self.sampled => return None,
-            Outcome::Ok | Outcome::Aborted => Kind::Sampled,
-            Outcome::Error5xx => Kind::Error5xx,
-            Outcome::Error4xx if request.record.status == 404 && !self.not_found => return None,
-            Outcome::Error4xx => Kind::Error4xx,
-        })
+    pub(super) fn reason(&self, class: u32, slow: bool, outcome: u8, status: u16, number: u64) -> u8 {
+        let is = |other: Outcome| outcome == other as u8;
+        let is_4xx = is(Outcome::Error4xx) & (self.not_found | (status != 404));
+        let in_sample = (is(Outcome::Ok) | is(Outcome::Aborted)) & (number < self.sampled);
+        let mut reason = if in_sample { Kind::Sampled as u8 } else { 0 };
+        reason = if is_4xx { Kind::Error4xx as u8 } else { reason };
+        reason = if is(Outcome::Error5xx) { Kind::Error5xx as u8 } else { reason };
+        reason = if slow { Kind::Slow as u8 } else { reason };
+        reason = if self.enabled { reason } else { 0 };
+        if class == Class::Probe as u32 { Kind::Probe as u8 } else { reason }
+    }
+
+    /// The same of a request.
+    pub(super) fn reason_of(&self, request: &Request<'_>) -> u8 {
+        let Request { record, class, slow, outcome, bytes_in, bytes_out, .. } = *request;
+        let time_ms = record.request_time_ms.unwrap_or(0);
+        let number = Self::number(record.time_ms, time_ms, bytes_in, bytes_out, record.uri.len() as u32);
+        self.reason(class as u32, slow, outcome as u8, record.status, number)
     }
 }
 
 /// Keeps the first requests of each kind in a window, in the order of the log.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EventTally {
-    kept: [usize; 5],
+    /// By the number of the kind.
+    kept: [usize; 1 + Kind::ALL.len()],
     events: Vec<Event>,
 }
 
 impl EventTally {
-    /// Keeps the request if it is [wanted](Wanted::wants), and the cap of its kind is not reached. `line` is the whole line.
+    /// Keeps the request if it is wanted, and the cap of its kind is not reached. `line` is the whole line.
     pub(super) fn record(&mut self, request: &Request<'_>, line: &[u8], settings: &EventSettings) {
-        let Some(kind) = Wanted::new(settings).kind(request) else { return };
-        let kept = &mut self.kept[kind as usize];
-        if *kept < kind.cap(settings) {
-            *kept += 1;
+        let reason = Wanted::new(settings).reason_of(request);
+        if self.has_room(reason, settings) {
+            self.kept[usize::from(reason)] += 1;
             self.events.push(Event::new(request, xxh3_64(line)));
         }
+    }
+
+    /// Whether one more that is kept for this [reason](Wanted::reason) would be.
+    pub(super) fn has_room(&self, reason: u8, settings: &EventSettings) -> bool {
+        let kind = Kind::ALL.into_iter().find(|kind| *kind as u8 == reason);
+        kind.is_some_and(|kind| self.kept[kind as usize] < kind.cap(settings))
     }
 
     /// What was kept since the last call. The caps go on counting: they are per window, not per piece of it.
@@ -256,16 +282,6 @@ impl EventTally {
     pub(super) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
-}
-
-/// A number below 2^53 that decides whether a request is in the sample: the same whoever reads it, and however often. Made
-/// of its numbers, since nearly every request is asked about, and to hash its whole line costs more than to count it.
-#[inline(always)]
-fn number(request: &Request<'_>) -> u64 {
-    let record = request.record;
-    let time = record.time_ms as u64 ^ u64::from(record.request_time_ms.unwrap_or(0)) << 44;
-    let size = request.bytes_out ^ request.bytes_in.rotate_left(32) ^ (request.object.len() as u64) << 20;
-    fold(fold(time ^ 0x9e37_79b9_7f4a_7c15, size ^ 0xd1b5_4a32_d192_ed03), 0xa076_1d64_78bd_642f) >> 11
 }
 
 #[cfg(test)]
@@ -290,7 +306,8 @@ mod tests {
                 let mut label = Vec::new();
                 let request =
                     Request::new(&record, &what, &super::super::SlowSettings::default(), &mut label);
-                Wanted::new(&EventSettings { sample: share, ..EventSettings::default() }).wants(&request)
+                Wanted::new(&EventSettings { sample: share, ..EventSettings::default() }).reason_of(&request)
+                    > 0
             };
             (0..100_000).filter(kept).count()
         };

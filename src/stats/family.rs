@@ -470,11 +470,12 @@ impl<T: Tally> Window<T> {
     pub(super) fn book(
         &mut self,
         batch: &Batch,
+        range: Range<usize>,
         context: &T::Context<'_>,
         names: usize,
         limit: impl Fn(Contents) -> Limited,
     ) {
-        self.tally.book(batch, context);
+        self.tally.book(batch, range, context);
         if self.tally.is_full(names) {
             self.pack(limit);
         }

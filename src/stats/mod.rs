@@ -26,7 +26,6 @@ mod tally;
 mod windows;
 
 pub use admission::Admission;
-pub use calm::Times;
 pub use codec::DecodeError;
 pub use contents::Contents;
 pub use event::{Event, Verdict, Wanted};
@@ -36,8 +35,8 @@ pub use points::{LATENCY_EDGES_MS, MEASUREMENTS, write_points};
 pub use request::{Outcome, Request};
 pub use series::{Counters, Key, SIZE_EDGES, Series, SeriesRef, Size, Table, counter};
 pub use settings::{AdmissionSettings, EventSettings, Settings, SlowSettings, WindowSettings};
-pub use tally::{Batch, Entry, NO_BUCKET, OTHER, UNKNOWN_BUCKET};
-pub use windows::{DAMAGED, TIMES_MS, Totals, Windows, WindowsState};
+pub use tally::{Batch, LANES, NO_BUCKET, OTHER, UNKNOWN_BUCKET};
+pub use windows::{DAMAGED, Look, TIMES_MS, Totals, Windows, WindowsState};
 
 #[cfg(test)]
 mod tests;

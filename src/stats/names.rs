@@ -50,8 +50,8 @@ impl Mark {
     const LENGTH: usize = 0xffff;
 
     #[inline(always)]
-    fn new(hash: u64, name: &[u8]) -> Self {
-        Self((hash | 1 << 16) & !(Self::LENGTH as u64) | name.len().min(Self::LENGTH) as u64)
+    fn new(hash: u64, length: usize) -> Self {
+        Self((hash | 1 << 16) & !(Self::LENGTH as u64) | length.min(Self::LENGTH) as u64)
     }
 }
 
@@ -62,14 +62,33 @@ impl Names {
     }
 
     /// The number of a known name.
-    #[inline(always)]
+    #[inline]
     pub fn find(&self, name: &[u8]) -> Option<u32> {
-        let hash = self.keys.hash(name);
-        let (mark, last) = (Mark::new(hash, name), self.slots.len().wrapping_sub(1));
+        match Short::new(name) {
+            Some(short) => self.find_short(&short),
+            None => {
+                self.find_by(self.keys.hash(name), name.len(), |begin| self.arena[begin..].starts_with(name))
+            }
+        }
+    }
+
+    /// The same of a short one: nothing depends on how long it is, which nobody can predict.
+    #[inline(always)]
+    pub(super) fn find_short(&self, name: &Short) -> Option<u32> {
+        self.find_by(self.keys.hash_short(name), name.length, |begin| {
+            self.arena.get(begin..).and_then(|there| there.first_chunk()) == Some(&name.padded)
+        })
+    }
+
+    /// The number of the name with this hash and length that stands in the arena as it should.
+    #[inline(always)]
+    fn find_by(&self, hash: u64, length: usize, is_at: impl Fn(usize) -> bool) -> Option<u32> {
+        let (mark, last) = (Mark::new(hash, length), self.slots.len().wrapping_sub(1));
         let mut at = hash as usize;
         loop {
             let slot = self.slots.get(at & last)?;
-            if slot.mark == mark && self.is_at(slot, name) {
+            let is_whole = || length < Mark::LENGTH || self.get(slot.id).len() == length;
+            if slot.mark == mark && is_at(slot.begin as usize) && is_whole() {
                 return Some(slot.id);
             }
             if slot.mark == Mark::FREE {
@@ -77,15 +96,6 @@ impl Names {
             }
             at += 1;
         }
-    }
-
-    /// Whether it is the name of a slot with its mark.
-    #[inline(always)]
-    fn is_at(&self, slot: &Slot, name: &[u8]) -> bool {
-        let begin = slot.begin as usize;
-        let is_whole = || self.get(slot.id).len() == name.len();
-        self.arena.get(begin..begin + name.len()).is_some_and(|there| is_same(there, name))
-            && (name.len() < Mark::LENGTH || is_whole())
     }
 
     /// Gives a name that is [not known](Self::find) a number.
@@ -96,8 +106,11 @@ impl Names {
             self.grow();
         }
         let (id, begin) = (self.places.len() as u32, self.arena.len() as u32);
-        self.arena.extend_from_slice(name);
-        self.places.push(Place { begin, end: self.arena.len() as u32 });
+        match Short::new(name) {
+            Some(short) => self.arena.extend_from_slice(&short.padded),
+            None => self.arena.extend_from_slice(name),
+        }
+        self.places.push(Place { begin, end: begin + name.len() as u32 });
         self.put(id);
         id
     }
@@ -105,8 +118,9 @@ impl Names {
     /// Puts a name into the first slot that is free.
     fn put(&mut self, id: u32) {
         let (name, begin) = (self.get(id), self.places[id as usize].begin);
-        let hash = self.keys.hash(name);
-        let slot = Slot { mark: Mark::new(hash, name), begin, id };
+        let hash =
+            Short::new(name).map_or_else(|| self.keys.hash(name), |short| self.keys.hash_short(&short));
+        let slot = Slot { mark: Mark::new(hash, name.len()), begin, id };
         let last = self.slots.len() - 1;
         let mut at = hash as usize;
         while self.slots[at & last].mark != Mark::FREE {
@@ -184,22 +198,18 @@ impl Keys {
         Self { start: state.hash_one(0), factor: state.hash_one(1) }
     }
 
-    /// Sixteen bytes at a time, in place: names are a few words long, and a call takes as long as to hash them.
-    #[inline(always)]
+    /// Of a name that is not short: sixteen bytes at a time, the last ones with some before them.
     fn hash(self, name: &[u8]) -> u64 {
         let start = self.start ^ name.len() as u64;
-        if let Some(last) = name.last_chunk() {
-            let hash = name.as_chunks().0.iter().fold(start, |hash, chunk| self.mix(hash, chunk));
-            return self.mix(hash, last);
-        }
-        let mut all = [0; 16];
-        if let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
-            all[..8].copy_from_slice(first);
-            all[8..].copy_from_slice(last);
-        } else {
-            all.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
-        }
-        self.mix(start, &all)
+        let chunks = name.as_chunks().0.iter().chain(name.last_chunk());
+        chunks.fold(start, |hash, chunk| self.mix(hash, chunk))
+    }
+
+    /// Of a short one.
+    #[inline(always)]
+    fn hash_short(self, name: &Short) -> u64 {
+        let start = self.start ^ name.length as u64;
+        name.padded.as_chunks().0.iter().fold(start, |hash, chunk| self.mix(hash, chunk))
     }
 
     #[inline(always)]
@@ -211,25 +221,63 @@ impl Keys {
 
 /// Both halves of the product of two numbers, one upon the other: each bit depends on all bits of both.
 #[inline(always)]
-pub(super) fn fold(a: u64, b: u64) -> u64 {
+fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
 }
 
-/// Whether two names are the same, without a call: most are a few words long.
-#[inline(always)]
-fn is_same(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
+/// A name of at most [`LONGEST`](Self::LONGEST) bytes, with zeros after it: as nearly all are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Short {
+    pub(super) padded: [u8; Self::LONGEST],
+    pub(super) length: usize,
+}
+
+impl Short {
+    pub(super) const LONGEST: usize = 32;
+
+    /// The name of this length at the start of a text.
+    #[inline(always)]
+    pub(super) fn within(text: &[u8; Self::LONGEST], length: usize) -> Self {
+        let mut padded = *text;
+        for (byte, kept) in padded.iter_mut().zip(KEPT[length.min(Self::LONGEST)]) {
+            *byte &= kept;
+        }
+        Self { padded, length }
     }
-    if let (Some(last_a), Some(last_b)) = (a.last_chunk::<16>(), b.last_chunk::<16>()) {
-        return last_a == last_b && a.as_chunks::<16>().0.iter().eq(b.as_chunks::<16>().0);
-    }
-    match (a.first_chunk::<8>(), b.first_chunk::<8>(), a.last_chunk::<8>(), b.last_chunk::<8>()) {
-        (Some(first_a), Some(first_b), Some(last_a), Some(last_b)) => first_a == first_b && last_a == last_b,
-        _ => a.iter().eq(b),
+
+    /// The name, if it is short.
+    #[inline]
+    pub(super) fn new(name: &[u8]) -> Option<Self> {
+        const HALF: usize = Short::LONGEST / 2;
+        let mut padded = [0; Self::LONGEST];
+        // As few copies of known length as there can be: one of any length is a call.
+        if let (Some(first), Some(last)) = (name.first_chunk::<HALF>(), name.last_chunk::<HALF>()) {
+            padded[..HALF].copy_from_slice(first);
+            padded.get_mut(name.len() - HALF..name.len())?.copy_from_slice(last);
+        } else if let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+            padded[..8].copy_from_slice(first);
+            padded[name.len() - 8..name.len()].copy_from_slice(last);
+        } else {
+            padded.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
+        }
+        Some(Self { padded, length: name.len() })
     }
 }
+
+/// By the length of a name, all bits of its bytes.
+static KEPT: [[u8; Short::LONGEST]; Short::LONGEST + 1] = {
+    let mut kept = [[0; Short::LONGEST]; Short::LONGEST + 1];
+    let (mut length, mut at) = (0, 0);
+    while length <= Short::LONGEST {
+        while at < length {
+            kept[length][at] = u8::MAX;
+            at += 1;
+        }
+        (length, at) = (length + 1, 0);
+    }
+    kept
+};
 
 /// The next eight bytes of a name that is being sorted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -294,20 +342,6 @@ mod tests {
             }
             let sorted: Vec<&[u8]> = numbered.sorted().into_iter().map(|id| numbered.get(id)).collect();
             proptest::prop_assert_eq!(sorted, names.iter().map(|name| name.as_bytes()).collect::<Vec<_>>());
-        }
-    }
-
-    #[test]
-    fn names_are_the_same_if_all_of_them_is() {
-        let name: Vec<u8> = (0..40).collect();
-        for length in 0..name.len() {
-            assert!(is_same(&name[..length], &name[..length]));
-            assert!(!is_same(&name[..length], &name[..=length]));
-            for at in 0..length {
-                let mut other = name[..length].to_vec();
-                other[at] ^= 1;
-                assert!(!is_same(&name[..length], &other), "{length} {at}");
-            }
         }
     }
 }

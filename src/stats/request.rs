@@ -28,6 +28,12 @@ impl Outcome {
             500.. => Self::Error5xx,
         }
     }
+
+    /// The same as a number, without a branch.
+    #[inline(always)]
+    pub(super) const fn number(status: u16) -> u8 {
+        (status >= 400) as u8 + (status >= 500) as u8 + 2 * (status == 499) as u8
+    }
 }
 
 /// One request, ready to be counted.
@@ -76,8 +82,9 @@ impl<'a> Request<'a> {
         };
         let bytes_out = record.body_bytes_sent;
         let body = bytes_in.max(bytes_out);
-        let size = if body <= settings.small_bytes { Size::Small } else { Size::Large };
-        let slow = is_slow(what.class, size, body, record.request_time_ms.unwrap_or(0), settings);
+        let is_large = is_large(body, settings);
+        let size = if is_large { Size::Large } else { Size::Small };
+        let slow = is_slow(what.class as u32, is_large, body, record.request_time_ms.unwrap_or(0), settings);
         let bucket = if what.tenant.is_empty() || what.bucket.is_empty() {
             what.bucket
         } else {
@@ -103,20 +110,32 @@ impl<'a> Request<'a> {
     }
 }
 
-/// A small request is slow by its time, a large one by its rate: a 5 GB upload of a minute is not slow.
+/// Whether the larger of its bodies is a large one.
 #[inline(always)]
-fn is_slow(class: Class, size: Size, body: u64, time_ms: u32, settings: &SlowSettings) -> bool {
+pub(super) const fn is_large(body: u64, settings: &SlowSettings) -> bool {
+    body > settings.small_bytes
+}
+
+/// Whether an answer says that there is a bucket.
+#[inline(always)]
+pub(super) const fn is_success(status: u16) -> bool {
+    (status >= 200) & (status <= 299) | (status == 304)
+}
+
+/// A small request is slow by its time, a large one by its rate: a 5 GB upload of a minute is not slow. `class` is the number
+/// of a class.
+#[inline(always)]
+pub(super) fn is_slow(class: u32, is_large: bool, body: u64, time_ms: u32, settings: &SlowSettings) -> bool {
     const MAY_BE: u32 = 1 << Class::Upload as u32
         | 1 << Class::Download as u32
         | 1 << Class::List as u32
         | 1 << Class::Delete as u32;
-    let may_be = MAY_BE >> class as u32 & 1 == 1;
-    let is_small = size == Size::Small;
+    // So that no product is more than 64 bits hold: 9 PB, and 2 GiB a second.
+    let (body, rate) = (body.min(1 << 53), settings.large_bytes_per_second.min(1 << 31));
     let by_time = time_ms > settings.small_ms;
-    let (body, time) = (u128::from(body), u128::from(time_ms));
-    let by_rate = body * 1000 < u128::from(settings.large_bytes_per_second) * time;
+    let by_rate = body * 1000 < rate * u64::from(time_ms);
     // Without a branch: half of all requests are large, and nobody can predict which.
-    may_be & (is_small & by_time | !is_small & by_rate)
+    (MAY_BE >> (class % 32) & 1 == 1) & (is_large & by_rate | !is_large & by_time)
 }
 
 #[cfg(test)]
@@ -166,10 +185,10 @@ mod tests {
     #[test]
     fn large_is_slow_by_rate_small_by_time() {
         let settings = SlowSettings::default();
-        let slow = |size, body, ms| is_slow(Class::Upload, size, body, ms, &settings);
+        let slow = |size, body, ms| is_slow(Class::Upload as u32, size == Size::Large, body, ms, &settings);
         assert!(!slow(Size::Small, 10, 1000) && slow(Size::Small, 10, 1001));
         assert!(!slow(Size::Large, 5 << 30, 60_000), "5 GiB in a minute is not slow");
         assert!(slow(Size::Large, 2 << 20, 2001));
-        assert!(!is_slow(Class::Multipart, Size::Small, 10, 60_000, &settings), "completing takes its time");
+        assert!(!is_slow(Class::Multipart as u32, false, 10, 60_000, &settings), "completing takes its time");
     }
 }

@@ -46,7 +46,7 @@ pub struct SlowSettings {
     pub small_bytes: u64,
     /// A small request that takes longer than this is slow, ms.
     pub small_ms: u32,
-    /// A large request with a lower transfer rate than this is slow, bytes per second.
+    /// A large request with a lower transfer rate than this is slow, bytes per second. More than 2 GiB counts as that.
     pub large_bytes_per_second: u64,
 }
 

@@ -10,8 +10,10 @@ mod bucket;
 mod node;
 mod rows;
 
+use std::ops::Range;
+
 use batch::Booking;
-pub use batch::{Batch, Entry};
+pub use batch::{Batch, LANES};
 pub(super) use bucket::{BucketTally, Context, NO_TAG};
 pub(super) use node::NodeTally;
 
@@ -30,8 +32,8 @@ pub(super) trait Tally: Default {
     /// What it has to know of its window.
     type Context<'a>;
 
-    /// Counts requests.
-    fn book(&mut self, batch: &Batch, context: &Self::Context<'_>);
+    /// Counts these requests of a batch.
+    fn book(&mut self, batch: &Batch, range: Range<usize>, context: &Self::Context<'_>);
     /// Hands out what was counted since the last time, and starts again from nothing.
     fn pack(&mut self) -> Contents;
     /// Nothing counted since the last time.

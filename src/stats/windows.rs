@@ -1,11 +1,13 @@
 //! The windows of one stream: where lines go, and when what they added up to is final.
 
+use std::ops::Range;
+
 use super::{
     Admission, Contents, Fragment, OpenWindow, Part, Request, Settings, WindowKind,
-    calm::{Calm, Times},
+    calm::Calm,
     event::Wanted,
     family::{Family, FamilyState, Place, Window},
-    tally::{Batch, BucketTally, Context, Entry, NodeTally, add_lines},
+    tally::{Batch, BucketTally, Context, NodeTally, add_lines},
 };
 use crate::point::TimestampMs;
 
@@ -19,8 +21,8 @@ const JUMP_LINES: u32 = 100;
 /// The first and the last time that an output can say, ms: nanoseconds in 64 bits. A clock beyond them counts at their edge.
 pub const TIMES_MS: (TimestampMs, TimestampMs) = (-9_200_000_000_000, 9_200_000_000_000);
 
-/// Requests that wait to be booked: enough to fetch their rows side by side, few enough to stay in the nearest cache.
-const WAITING: usize = 64;
+/// What is done with a request and its line.
+pub type Look<'l> = dyn FnMut(&Request<'_>, &[u8]) + 'l;
 
 /// How many lines a stream ever had, and what became of them. Conservation: `lines = counted + rejected + expired`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -46,12 +48,6 @@ impl Totals {
     /// Whether every line became exactly one thing.
     pub fn conserved(&self) -> bool {
         self.lines == self.counted + self.rejected + self.expired
-    }
-
-    /// So many more lines were counted.
-    fn count(&mut self, requests: usize) {
-        self.lines += requests as u64;
-        self.counted += requests as u64;
     }
 }
 
@@ -83,11 +79,8 @@ pub struct Windows {
     bucket: Family<BucketTally>,
     admission: Admission,
     calm: Calm,
-    /// Counted, and not booked yet: only in the windows of [`calm`](Self::calm). Whatever looks into a window, opens or
-    /// closes one, calls [`settle`](Self::settle) first.
-    waiting: Batch,
-    /// The one request that is being counted where it is not calm.
-    single: Batch,
+    /// For a request that comes alone.
+    single: Option<Box<Batch>>,
     /// Greatest event time seen, within reason.
     watermark_ms: Option<TimestampMs>,
     /// Time of the last line that was counted: rejected lines are booked there.
@@ -130,8 +123,7 @@ impl Windows {
             settings,
             admission,
             calm: Calm::OVER,
-            waiting: Batch::default(),
-            single: Batch::default(),
+            single: None,
             watermark_ms: None,
             last_ms: None,
             pending: Vec::new(),
@@ -146,36 +138,57 @@ impl Windows {
     }
 
     /// Counts a request. `line` is the whole line; `now_ms` the wall clock when it was read, `None` for the past.
-    #[inline(always)]
     pub fn record(&mut self, request: &Request<'_>, line: &[u8], now_ms: Option<TimestampMs>) {
-        // What is seldom done gets a copy, so that the request itself need not be in memory.
-        if !self.calm.holds(request.record.time_ms, now_ms) {
-            let request = *request;
-            return self.record_anywhere(&Entry::of(&request), Some((&request, line)), now_ms);
-        }
-        if self.wanted.wants(request) {
-            let request = *request;
-            self.keep(&request, line);
-        }
-        self.record_calmly(&Entry::of(request));
+        let mut single = self.single.take().unwrap_or_default();
+        single.clear();
+        single.push(request);
+        single.measure(&self.settings.slow, self.wanted);
+        self.record_all(&single, now_ms, |_, each| each(request, line));
+        self.single = Some(single);
     }
 
-    /// The same of one that is [no event](Wanted::wants) and of the past.
-    pub fn record_entry(&mut self, entry: &Entry<'_>) {
-        if self.calm.holds(entry.booking.time_ms, None) {
-            self.record_calmly(entry);
-        } else {
-            self.record_anywhere(entry, None, None);
+    /// Counts requests. `look` hands over one of them and its line, and is asked for those that may be kept as events, in their
+    /// order.
+    pub fn record_all(
+        &mut self,
+        batch: &Batch,
+        now_ms: Option<TimestampMs>,
+        mut look: impl FnMut(usize, &mut Look<'_>),
+    ) {
+        let (mut next, end) = (0, batch.len());
+        while next < end {
+            let is_calm = |time_ms: &&TimestampMs| self.calm.holds(**time_ms, now_ms);
+            let calm = batch.times_ms(next..end).iter().take_while(is_calm).count();
+            if calm > 0 {
+                let lanes = next..next + calm;
+                for lane in lanes.clone().filter(|lane| batch.is_wanted(*lane)) {
+                    // Most come when there is none any more, and to look at one takes as long as to count three.
+                    if self.has_room(batch.reason(lane)) {
+                        look(lane, &mut |request, line| self.keep(request, line));
+                    }
+                }
+                self.record_calmly(batch, lanes);
+                next += calm;
+                continue;
+            }
+            let mut is_counted = false;
+            if batch.is_wanted(next) {
+                look(next, &mut |request, line| {
+                    self.record_anywhere(batch, next, Some((request, line)), now_ms);
+                    is_counted = true;
+                });
+            }
+            if !is_counted {
+                self.record_anywhere(batch, next, None, now_ms);
+            }
+            next += 1;
         }
     }
 
-    /// Counts a request in the windows of the line before.
-    #[inline(always)]
-    fn record_calmly(&mut self, entry: &Entry<'_>) {
-        self.waiting.push_entry(entry);
-        if self.waiting.len() >= WAITING {
-            self.book();
-        }
+    /// Whether there is room for such an event in the window of the line before.
+    fn has_room(&mut self, reason: u8) -> bool {
+        let events = &self.settings.events;
+        self.node.at(self.calm.node).is_some_and(|node| node.tally().has_room(reason, events))
     }
 
     /// Keeps a request as an event of the window of the line before, if there is room.
@@ -187,40 +200,32 @@ impl Windows {
         }
     }
 
-    /// Whether lines of the past of these times all go to the windows of the line before, and nothing closes meanwhile.
-    pub fn is_calm(&self, times: &Times) -> bool {
-        self.calm.holds(times.earliest_ms, None) && self.calm.holds(times.latest_ms, None)
-    }
-
-    /// The same as [`record_entry`](Self::record_entry) of each, quicker where [it is calm](Self::is_calm). `times` are those
-    /// of all lines up to its last, and of events among them that were recorded before.
-    pub fn record_all(&mut self, batch: &Batch, times: &Times) {
-        if self.is_calm(times) {
-            self.book();
-            self.count_calmly(batch.len(), times.latest_ms, times.last_ms);
-            self.book_calmly(batch);
-        } else {
-            batch.iter().for_each(|entry| self.record_entry(&entry));
+    /// Counts requests in the windows of the line before.
+    fn record_calmly(&mut self, batch: &Batch, lanes: Range<usize>) {
+        let times_ms = batch.times_ms(lanes.clone());
+        self.totals.lines += lanes.len() as u64;
+        self.totals.counted += lanes.len() as u64;
+        self.last_ms = times_ms.last().copied();
+        self.watermark_ms = self.watermark_ms.max(times_ms.iter().max().copied());
+        if let Some(node) = self.node.at(self.calm.node) {
+            node.book(batch, lanes.clone(), &(), usize::MAX, |contents| (contents, None));
         }
-    }
-
-    /// Keeps account of requests in the windows of the line before.
-    fn count_calmly(&mut self, requests: usize, latest_ms: TimestampMs, last_ms: TimestampMs) {
-        self.totals.count(requests);
-        self.last_ms = Some(last_ms);
-        self.watermark_ms = self.watermark_ms.max(Some(latest_ms));
+        if let Some(bucket) = self.bucket.at(self.calm.bucket) {
+            book_in(bucket, batch, lanes, &self.admission, self.calm.settled_ms);
+        }
     }
 
     /// Counts a request wherever it belongs, and keeps it if it is an event.
     #[inline(never)]
     fn record_anywhere(
         &mut self,
-        entry: &Entry<'_>,
+        batch: &Batch,
+        lane: usize,
         event: Option<(&Request<'_>, &[u8])>,
         now_ms: Option<TimestampMs>,
     ) {
         self.settle();
-        let time_ms = entry.booking.time_ms.clamp(TIMES_MS.0, TIMES_MS.1);
+        let time_ms = batch.times_ms(lane..lane + 1)[0].clamp(TIMES_MS.0, TIMES_MS.1);
         if time_ms < self.earliest_ms {
             self.begin(time_ms);
         }
@@ -235,19 +240,19 @@ impl Windows {
         }
         self.totals.counted += 1;
 
-        self.single.clear();
-        self.single.push_entry(entry);
+        let lanes = lane..lane + 1;
         let node = self.node.window(node_start, node_place, self.watermark_ms);
         if let Some((request, line)) = event {
             node.tally().keep(request, line, &self.settings.events);
         }
-        node.book(&self.single, &(), usize::MAX, |contents| (contents, None));
+        node.book(batch, lanes.clone(), &(), usize::MAX, |contents| (contents, None));
         if node_place == Place::Late {
             self.totals.late += 1;
             node.tally().late();
         }
         let bucket = self.bucket.window(bucket_start, bucket_place, self.watermark_ms);
-        book_in(bucket, &self.single, &self.admission, self.settings.windows.settled_before(bucket_start));
+        let settled_ms = self.settings.windows.settled_before(bucket_start);
+        book_in(bucket, batch, lanes, &self.admission, settled_ms);
 
         let usual = node_place == Place::OnTime && bucket_place == Place::OnTime;
         if !usual {
@@ -280,31 +285,9 @@ impl Windows {
         self.calm = Calm { from_ms, until_ms, now_ms, node, bucket, settled_ms };
     }
 
-    /// Books what waits.
-    fn book(&mut self) {
-        if let Some(times) = self.waiting.times() {
-            let mut waiting = std::mem::take(&mut self.waiting);
-            self.count_calmly(waiting.len(), times.latest_ms, times.last_ms);
-            self.book_calmly(&waiting);
-            waiting.clear();
-            self.waiting = waiting;
-        }
-    }
-
-    /// Books requests in the windows of the line before.
-    fn book_calmly(&mut self, batch: &Batch) {
-        if let Some(node) = self.node.at(self.calm.node) {
-            node.book(batch, &(), usize::MAX, |contents| (contents, None));
-        }
-        if let Some(bucket) = self.bucket.at(self.calm.bucket) {
-            book_in(bucket, batch, &self.admission, self.calm.settled_ms);
-        }
-    }
-
-    /// Books what waits, and lets the next line find its windows anew.
+    /// Lets the next line find its windows anew. Whatever opens or closes a window calls it.
     #[inline]
     pub(super) fn settle(&mut self) {
-        self.book();
         self.calm = Calm::OVER;
     }
 
@@ -343,7 +326,6 @@ impl Windows {
     /// decided by the lines alone, not by when this is asked; ask before [`fragments`](Self::fragments) and
     /// [`state`](Self::state), which speak of what is open after it.
     pub fn close_due(&mut self) -> Vec<Part> {
-        self.book();
         std::mem::take(&mut self.closed)
     }
 
@@ -416,14 +398,12 @@ impl Windows {
 
     /// What became of the lines.
     pub fn totals(&self) -> Totals {
-        let mut totals = self.totals;
-        totals.count(self.waiting.len());
-        totals
+        self.totals
     }
 
     /// Greatest event time seen, within reason.
     pub fn watermark_ms(&self) -> Option<TimestampMs> {
-        self.watermark_ms.max(self.waiting.times().map(|times| times.latest_ms))
+        self.watermark_ms
     }
 
     /// Time of the first line ever.
@@ -435,7 +415,7 @@ impl Windows {
     pub fn state(&self) -> WindowsState {
         WindowsState {
             watermark_ms: self.watermark_ms(),
-            last_ms: self.waiting.times().map(|times| times.last_ms).or(self.last_ms),
+            last_ms: self.last_ms,
             pending: self.pending.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
             totals: self.totals(),
             first_ms: self.first_ms,
@@ -646,9 +626,15 @@ impl Windows {
 }
 
 /// Books requests in a window of buckets.
-fn book_in(bucket: &mut Window<BucketTally>, batch: &Batch, admission: &Admission, settled_ms: TimestampMs) {
+fn book_in(
+    bucket: &mut Window<BucketTally>,
+    batch: &Batch,
+    lanes: Range<usize>,
+    admission: &Admission,
+    settled_ms: TimestampMs,
+) {
     let context = Context { admission, highest_candidate: bucket.highest_candidate(), settled_ms };
-    bucket.book(batch, &context, admission.names(), |contents| {
+    bucket.book(batch, lanes, &context, admission.names(), |contents| {
         admission.limit_candidates(contents, settled_ms)
     });
 }

@@ -10,7 +10,7 @@ impl Classifier {
     /// What a request is, if that is plain. `record` has nothing escaped.
     #[inline(always)]
     pub fn classify_plainly<'a>(&self, record: &Record<'a>) -> Option<Classified<'a>> {
-        let PlainTarget { method, segment, path } = record.plain?;
+        let PlainTarget { method, segment, path, .. } = record.plain?;
         if method == Method::Copy || self.needs_more_than_a_path(record) {
             return None;
         }

@@ -547,6 +547,8 @@ mod tests {
                 plain += usize::from(record.escape.is_none());
                 assert!(record.escape.is_some() || !line.contains(&b'\\'));
                 if let Some(plain) = record.plain {
+                    assert!(plain.text.starts_with(record.uri));
+                    let plain = PlainTarget { text: record.uri, ..plain };
                     assert_eq!(Some(plain), PlainTarget::of(record.method, record.uri));
                 }
                 Record { escape: Some(format.escape()), plain: None, ..*record }

@@ -1,21 +1,88 @@
-//! What is counted of requests, many at a time: taken from them where they are read, on whatever thread that is, and
-//! booked where their windows are.
+//! What is counted of requests, many at a time and by column: taken from them where they are read, on whatever thread that
+//! is, and booked where their windows are.
+
+use std::ops::Range;
+
+use fearless_simd::{Level, dispatch};
 
 use super::{Kind, NO_TAG, node};
 use crate::{
     point::TimestampMs,
     stats::{
-        Outcome, Request,
-        calm::Times,
+        Outcome, Request, SlowSettings, Wanted,
         histogram::{Bucket, bucket_of},
+        names::Short,
+        request::{is_large, is_slow, is_success},
+        series::SIZE_EDGES,
     },
 };
 
-/// What is counted of one request, but for its names. As small as it can be: what one processor wrote reaches another one
-/// slowly.
+/// How many requests a batch holds: enough to fetch their rows side by side, few enough to stay in the nearest cache.
+pub const LANES: usize = 64;
+
+/// A value of each request. Behind the last one there is anything.
+type Column<T> = [T; LANES];
+
+/// Some requests, in the order of the log.
+///
+/// What they mean in numbers is found out for all of them at once, each column in one loop, in which a processor looks at
+/// eight or more side by side: asked one by one, that took as long as a third of reading the lines.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// What this processor can do.
+    level: Level,
+    len: usize,
+    time_ms: Column<TimestampMs>,
+    bytes_in: Column<u64>,
+    bytes_out: Column<u64>,
+    request_time_ms: Column<u32>,
+    /// Whether the log has that.
+    timed: Column<bool>,
+    /// How long their URIs are.
+    uri: Column<u32>,
+    kind: Column<Kind>,
+    status: Column<u16>,
+    buckets: NameColumn,
+    upstreams: NameColumn,
+    // From here on what `measure` finds out.
+    outcome: Column<u8>,
+    slow: Column<bool>,
+    success: Column<bool>,
+    sample: Column<Bucket>,
+    /// How many of the edges of sizes its body is beyond.
+    size: Column<u8>,
+    /// As [`Wanted::reason`] says.
+    reason: Column<u8>,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            level: Level::new(),
+            len: 0,
+            time_ms: [0; LANES],
+            bytes_in: [0; LANES],
+            bytes_out: [0; LANES],
+            request_time_ms: [0; LANES],
+            timed: [false; LANES],
+            uri: [0; LANES],
+            kind: [Kind::NONE; LANES],
+            status: [0; LANES],
+            buckets: NameColumn::default(),
+            upstreams: NameColumn::default(),
+            outcome: [0; LANES],
+            slow: [false; LANES],
+            success: [false; LANES],
+            sample: [0; LANES],
+            size: [0; LANES],
+            reason: [0; LANES],
+        }
+    }
+}
+
+/// What is counted of one request, but for its names.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::stats) struct Booking {
-    pub(in crate::stats) time_ms: TimestampMs,
+pub(super) struct Booking {
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
     pub(super) kind: Kind,
@@ -24,144 +91,343 @@ pub(in crate::stats) struct Booking {
     /// The histogram's bucket of that.
     pub(super) sample: Bucket,
     pub(super) status: u16,
-    /// How long its names are; 0 for none.
-    bucket: u16,
-    upstream: u16,
-    pub(super) outcome: Outcome,
+    /// As [`Outcome`] has it.
+    pub(super) outcome: u8,
     pub(super) slow: bool,
     pub(super) success: bool,
 }
 
-const _: () = assert!(size_of::<Booking>() <= 48);
-
-/// What is counted of one request.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry<'a> {
-    pub(in crate::stats) booking: Booking,
-    bucket: &'a [u8],
-    upstream: &'a [u8],
-}
-
-impl<'a> Entry<'a> {
-    #[inline(always)]
-    pub(in crate::stats) fn of(request: &Request<'a>) -> Self {
-        // A stranger's name of a mebibyte is unknown by its beginning too.
-        let bucket = &request.bucket[..request.bucket.len().min(NO_TAG)];
-        let upstream = request.record.upstream_addr.map_or(&b""[..], |list| node::upstream(list, request));
-        let booking = Booking {
-            time_ms: request.record.time_ms,
-            bytes_in: request.bytes_in,
-            bytes_out: request.bytes_out,
-            kind: Kind::of(request),
-            latency_ms: request.record.request_time_ms.filter(|_| request.outcome == Outcome::Ok),
-            sample: bucket_of(request.record.request_time_ms.unwrap_or(0)),
-            status: request.record.status,
-            bucket: bucket.len() as u16,
-            upstream: upstream.len() as u16,
-            outcome: request.outcome,
-            slow: request.slow,
-            success: matches!(request.record.status, 200..=299 | 304),
-        };
-        Self { booking, bucket, upstream }
-    }
-}
-
-/// What is counted of many requests, in the order of the log.
-#[derive(Debug, Default)]
-pub struct Batch {
-    bookings: Vec<Booking>,
-    /// The names of their buckets, one after the other, and those of their upstreams.
-    buckets: Vec<u8>,
-    upstreams: Vec<u8>,
-}
-
 impl Batch {
-    /// Adds what is counted of a request.
+    /// Adds a request.
+    ///
+    /// # Panics
+    /// If there is [no room](Self::is_full).
     #[inline(always)]
     pub fn push(&mut self, request: &Request<'_>) {
-        self.push_entry(&Entry::of(request));
+        self.push_within(request, b"");
     }
 
-    /// Adds one from another batch.
+    /// The same of one whose bucket stands at the start of a text: with more behind it, the quicker.
+    ///
+    /// # Panics
+    /// If there is [no room](Self::is_full).
     #[inline(always)]
-    pub fn push_entry(&mut self, entry: &Entry<'_>) {
-        self.buckets.extend_from_slice(entry.bucket);
-        // Most formats have none, and to copy nothing takes a call, too.
-        if !entry.upstream.is_empty() {
-            self.upstreams.extend_from_slice(entry.upstream);
+    pub fn push_within(&mut self, request: &Request<'_>, text: &[u8]) {
+        assert!(self.len < LANES, "a full batch is handed over");
+        let (lane, record, bucket) = (self.len, request.record, request.bucket);
+        match text.first_chunk() {
+            Some(text) if bucket.len() <= SHORT => self.buckets.set_short(lane, text, bucket.len()),
+            // A stranger's name of a mebibyte is unknown by its beginning too.
+            _ => self.buckets.set(lane, &bucket[..bucket.len().min(NO_TAG)]),
         }
-        self.bookings.push(entry.booking);
+        self.time_ms[lane] = record.time_ms;
+        self.bytes_in[lane] = request.bytes_in;
+        self.bytes_out[lane] = request.bytes_out;
+        self.request_time_ms[lane] = record.request_time_ms.unwrap_or(0);
+        self.timed[lane] = record.request_time_ms.is_some();
+        self.uri[lane] = record.uri.len() as u32;
+        self.kind[lane] = Kind::of(request);
+        self.status[lane] = record.status;
+        match record.upstream_addr {
+            Some(list) => self.upstreams.set(lane, node::upstream(list, request)),
+            None => self.upstreams.unset(lane),
+        }
+        self.len = lane + 1;
+    }
+
+    /// Finds out what the numbers mean. To be called before any of what follows.
+    pub fn measure(&mut self, slow: &SlowSettings, wanted: Wanted) {
+        dispatch!(self.level, simd => {
+            // Only for what it lets the compiler assume of the processor.
+            let _ = simd;
+            self.measure_all(slow, wanted);
+        });
+    }
+
+    #[inline(always)]
+    fn measure_all(&mut self, settings: &SlowSettings, wanted: Wanted) {
+        // Each loop is one that can be compiled into instructions for many: no branch, and all lanes.
+        for lane in 0..LANES {
+            let status = self.status[lane];
+            self.outcome[lane] = Outcome::number(status);
+            self.success[lane] = is_success(status);
+        }
+        for lane in 0..LANES {
+            let body = self.bytes_in[lane].max(self.bytes_out[lane]);
+            let (class, time_ms) = (self.kind[lane].class_number(), self.request_time_ms[lane]);
+            let is_large = is_large(body, settings);
+            self.slow[lane] = is_slow(class, is_large, body, time_ms, settings);
+            self.kind[lane] = self.kind[lane].with_size(is_large);
+            self.size[lane] = SIZE_EDGES.iter().map(|(edge, _)| u8::from(body > *edge)).sum();
+        }
+        for lane in 0..LANES {
+            self.sample[lane] = bucket_of(self.request_time_ms[lane]);
+        }
+        for lane in 0..LANES {
+            let number = Wanted::number(
+                self.time_ms[lane],
+                self.request_time_ms[lane],
+                self.bytes_in[lane],
+                self.bytes_out[lane],
+                self.uri[lane],
+            );
+            let (class, status) = (self.kind[lane].class_number(), self.status[lane]);
+            self.reason[lane] = wanted.reason(class, self.slow[lane], self.outcome[lane], status, number);
+        }
     }
 
     /// How many requests.
     pub fn len(&self) -> usize {
-        self.bookings.len()
+        self.len
     }
 
     /// None at all.
     pub fn is_empty(&self) -> bool {
-        self.bookings.is_empty()
+        self.len == 0
     }
 
-    /// Their times; `None` if there are none.
-    pub(in crate::stats) fn times(&self) -> Option<Times> {
-        self.bookings.last()?;
-        let mut times = Times::default();
-        self.bookings.iter().for_each(|booking| times.add(booking.time_ms));
-        Some(times)
+    /// There is no room for another one.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.len == LANES
     }
 
     /// Forgets all, keeps the memory.
+    #[inline]
     pub fn clear(&mut self) {
-        self.bookings.clear();
+        self.len = 0;
         self.buckets.clear();
         self.upstreams.clear();
     }
 
-    /// The requests with their names.
-    pub fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
-        let (mut buckets, mut upstreams) = (self.buckets.as_slice(), self.upstreams.as_slice());
-        self.bookings.iter().map(move |booking| Entry {
-            booking: *booking,
-            bucket: next(&mut buckets, booking.bucket),
-            upstream: next(&mut upstreams, booking.upstream),
-        })
+    /// Whether it may be kept as an [event](Wanted).
+    #[inline]
+    pub fn is_wanted(&self, lane: usize) -> bool {
+        self.reason[lane] > 0
     }
 
-    /// The requests, each with the name of its upstream.
-    #[inline]
-    pub(super) fn with_upstreams(&self) -> impl Iterator<Item = (&Booking, &[u8])> {
-        let mut names = self.upstreams.as_slice();
-        self.bookings.iter().map(move |booking| (booking, next(&mut names, booking.upstream)))
+    /// Why, as [`Wanted::reason`] says.
+    pub(in crate::stats) fn reason(&self, lane: usize) -> u8 {
+        self.reason[lane]
     }
 
-    /// The requests, at most `at_once` at a time, with the names of their buckets.
+    /// The times of some of them.
     #[inline]
-    pub(super) fn chunks(&self, at_once: usize) -> impl Iterator<Item = (&[Booking], BucketNames<'_>)> {
-        let mut names = self.buckets.as_slice();
-        self.bookings.chunks(at_once).map(move |bookings| {
-            let length = bookings.iter().map(|booking| usize::from(booking.bucket)).sum();
-            let (of_these, rest) = names.split_at(length);
-            names = rest;
-            (bookings, BucketNames(of_these))
-        })
+    pub(in crate::stats) fn times_ms(&self, lanes: Range<usize>) -> &[TimestampMs] {
+        &self.time_ms[lanes]
+    }
+
+    #[inline(always)]
+    pub(super) fn booking(&self, lane: usize) -> Booking {
+        let lane = lane % LANES;
+        let is_ok = self.outcome[lane] == Outcome::Ok as u8;
+        Booking {
+            bytes_in: self.bytes_in[lane],
+            bytes_out: self.bytes_out[lane],
+            kind: self.kind[lane],
+            latency_ms: (is_ok & self.timed[lane]).then_some(self.request_time_ms[lane]),
+            sample: self.sample[lane],
+            status: self.status[lane],
+            outcome: self.outcome[lane],
+            slow: self.slow[lane],
+            success: self.success[lane],
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn kind(&self, lane: usize) -> Kind {
+        self.kind[lane % LANES]
+    }
+
+    /// How many of the [edges](SIZE_EDGES) its body is beyond.
+    #[inline(always)]
+    pub(super) fn size(&self, lane: usize) -> usize {
+        usize::from(self.size[lane % LANES]).min(SIZE_EDGES.len())
+    }
+
+    /// The same of [`bucket`](Self::bucket), if that is short.
+    #[inline(always)]
+    pub(super) fn short_bucket(&self, lane: usize) -> Option<Short> {
+        self.buckets.get_short(lane)
+    }
+
+    /// The name of its bucket; empty for none.
+    #[inline(always)]
+    pub(super) fn bucket(&self, lane: usize) -> &[u8] {
+        self.buckets.get(lane)
+    }
+
+    /// Whether the log says who answered.
+    #[inline(always)]
+    pub(super) fn has_upstream(&self, lane: usize) -> bool {
+        self.upstreams.lengths[lane % LANES] > 0
+    }
+
+    /// The same of [`upstream`](Self::upstream), if that is short.
+    #[inline(always)]
+    pub(super) fn short_upstream(&self, lane: usize) -> Option<Short> {
+        self.upstreams.get_short(lane)
+    }
+
+    /// The name of its upstream; empty for none.
+    #[inline(always)]
+    pub(super) fn upstream(&self, lane: usize) -> &[u8] {
+        self.upstreams.get(lane)
     }
 }
 
-/// The names of the buckets of some requests.
-pub(super) struct BucketNames<'a>(&'a [u8]);
+/// A name of each request.
+#[derive(Clone, Debug)]
+struct NameColumn {
+    lengths: Column<u16>,
+    /// Those that are no longer than that.
+    short: Column<[u8; SHORT]>,
+    /// Where the others begin in `long`.
+    begins: Column<u32>,
+    long: Vec<u8>,
+}
 
-impl<'a> BucketNames<'a> {
-    /// That of the next request.
-    #[inline]
-    pub(super) fn next_of(&mut self, booking: &Booking) -> &'a [u8] {
-        next(&mut self.0, booking.bucket)
+const SHORT: usize = Short::LONGEST;
+
+impl Default for NameColumn {
+    fn default() -> Self {
+        let short = [[0; SHORT]; LANES];
+        Self { lengths: [0; LANES], short, begins: [0; LANES], long: Vec::new() }
     }
 }
 
-#[inline]
-fn next<'a>(names: &mut &'a [u8], length: u16) -> &'a [u8] {
-    let (name, rest) = names.split_at(usize::from(length));
-    *names = rest;
-    name
+impl NameColumn {
+    #[inline(always)]
+    fn unset(&mut self, lane: usize) {
+        self.lengths[lane] = 0;
+    }
+
+    #[inline(always)]
+    fn set_short(&mut self, lane: usize, text: &[u8; SHORT], length: usize) {
+        self.lengths[lane] = length as u16;
+        self.short[lane] = Short::within(text, length).padded;
+    }
+
+    #[inline(always)]
+    fn set(&mut self, lane: usize, name: &[u8]) {
+        self.lengths[lane] = name.len() as u16;
+        if let Some(short) = Short::new(name) {
+            self.short[lane] = short.padded;
+        } else {
+            self.begins[lane] = self.long.len() as u32;
+            self.long.extend_from_slice(name);
+        }
+    }
+
+    #[inline(always)]
+    fn get_short(&self, lane: usize) -> Option<Short> {
+        let lane = lane % LANES;
+        let length = usize::from(self.lengths[lane]);
+        (length <= SHORT).then(|| Short { padded: self.short[lane], length })
+    }
+
+    #[inline(always)]
+    fn get(&self, lane: usize) -> &[u8] {
+        let lane = lane % LANES;
+        let length = usize::from(self.lengths[lane]);
+        match self.short[lane].get(..length) {
+            Some(short) => short,
+            None => &self.long[self.begins[lane] as usize..][..length],
+        }
+    }
+
+    #[inline]
+    fn clear(&mut self) {
+        self.long.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        access_log::{Class, Classified, Operation, Protocol, Record},
+        stats::{EventSettings, Size},
+    };
+
+    /// A number of any length.
+    fn any_length() -> impl Strategy<Value = u64> {
+        (any::<u64>(), 0..64u32).prop_map(|(number, shift)| number >> shift)
+    }
+
+    proptest! {
+        /// All at once, for what every processor can do and for what this one can, or one by one.
+        #[test]
+        fn requests_mean_in_a_batch_what_they_mean_alone(
+            requests in prop::collection::vec(
+                (
+                    prop::sample::select([0u16, 101, 199, 200, 204, 299, 300, 304, 399, 400, 404, 498, 499, 500, 503, 999].as_slice()),
+                    prop::sample::select(Class::ALL.to_vec()),
+                    prop::option::of(any_length().prop_map(|ms| ms as u32)),
+                    (any_length(), any_length(), any::<i64>()),
+                    prop::collection::vec(any::<u8>(), 0..70),
+                    prop::option::of("[a-z0-9:, ]{0,40}"),
+                ),
+                1..=LANES,
+            ),
+            (sample, enabled, not_found) in (prop::sample::select([0.0, 0.001, 0.5, 1.0].as_slice()), any::<bool>(), any::<bool>()),
+            small_bytes in any_length(),
+        ) {
+            let slow = SlowSettings { small_bytes, ..SlowSettings::default() };
+            let wanted = Wanted::new(&EventSettings { enabled, not_found, sample, ..EventSettings::default() });
+            for level in [Level::baseline(), Level::new()] {
+                let mut batch = Batch { level, ..Batch::default() };
+                for _ in 0..2 {
+                    batch.clear();
+                    let mut expected = Vec::new();
+                    for (status, class, request_time_ms, (bytes_in, bytes_out, time_ms), bucket, upstream) in &requests {
+                        let record = Record {
+                            time_ms: *time_ms,
+                            status: *status,
+                            uri: bucket,
+                            request_time_ms: *request_time_ms,
+                            request_length: Some(*bytes_in),
+                            body_bytes_sent: *bytes_out,
+                            upstream_addr: upstream.as_ref().map(String::as_bytes),
+                            ..Record::default()
+                        };
+                        let (protocol, operation) = (Protocol::S3, Operation::GetObj);
+                        let what = Classified { protocol, operation, class: *class, tenant: b"", bucket, object: b"k" };
+                        let mut label = Vec::new();
+                        let request = Request::new(&record, &what, &slow, &mut label);
+                        let is_ok = request.outcome == Outcome::Ok;
+                        expected.push((
+                            (request.outcome as u8, request.slow, Kind::of(&request), *status, request.bytes_in, *bytes_out),
+                            (request_time_ms.filter(|_| is_ok), matches!(status, 200..=299 | 304), wanted.reason_of(&request)),
+                            request.size == Size::Large,
+                        ));
+                        match Short::new(bucket) {
+                            Some(short) if expected.len() % 2 == 0 => batch.push_within(&request, &short.padded),
+                            _ => batch.push(&request),
+                        }
+                    }
+                    batch.measure(&slow, wanted);
+                    prop_assert_eq!(batch.len(), requests.len());
+                    prop_assert_eq!(batch.is_full(), requests.len() == LANES);
+                    for (lane, (numbers, (latency_ms, success, reason), is_large)) in expected.into_iter().enumerate() {
+                        let booking = batch.booking(lane);
+                        let Booking { outcome, slow, kind, status, bytes_in, bytes_out, .. } = booking;
+                        prop_assert_eq!((outcome, slow, kind, status, bytes_in, bytes_out), numbers);
+                        prop_assert_eq!((booking.latency_ms, booking.success, batch.reason(lane)), (latency_ms, success, reason));
+                        prop_assert_eq!(kind, kind.with_size(is_large));
+                        if let Some(ms) = latency_ms {
+                            prop_assert_eq!(booking.sample, bucket_of(ms));
+                        }
+                        let (.., bucket, upstream) = &requests[lane];
+                        prop_assert_eq!(batch.bucket(lane), bucket);
+                        prop_assert_eq!(batch.short_bucket(lane).map(|short| short.length), Some(bucket.len()).filter(|length| *length <= SHORT));
+                        let upstream = upstream.as_deref().unwrap_or_default();
+                        prop_assert!(upstream.as_bytes().ends_with(batch.upstream(lane)));
+                    }
+                }
+            }
+        }
+    }
 }

@@ -1,10 +1,12 @@
 //! Counting what is told apart by bucket, and what adds up from it: operations and sizes.
 
+use std::ops::Range;
+
 use fearless_simd::{Level, dispatch, prelude::*, u32x16};
 use foldhash::fast::FixedState;
 
 use super::{
-    Batch, NO_BUCKET, Tally, UNKNOWN_BUCKET,
+    Batch, LANES, NO_BUCKET, Tally, UNKNOWN_BUCKET,
     rows::{Rows, distribute},
 };
 use crate::{
@@ -38,6 +40,18 @@ impl Kind {
             request.class as u8,
             request.size as u8,
         ]))
+    }
+
+    /// The number of its class.
+    #[inline(always)]
+    pub(super) fn class_number(self) -> u32 {
+        self.0 >> 8 & 0xff
+    }
+
+    /// The same of this size.
+    #[inline(always)]
+    pub(super) fn with_size(self, is_large: bool) -> Self {
+        Self(self.0 & !0xff | u32::from(is_large))
     }
 
     #[inline]
@@ -135,28 +149,6 @@ impl Kinds {
     }
 }
 
-/// Rows that are fetched side by side: enough to keep the processor busy, few enough to stay in the nearest cache.
-const FETCHED: usize = 64;
-
-/// How many of the edges a body is beyond. They are sixteen times as large from one to the next.
-#[inline]
-fn size_edge(body: u64) -> usize {
-    const { assert!(edges_are_regular()) };
-    let beyond = u64::BITS - (body.saturating_sub(1) / SIZE_EDGES[0].0).leading_zeros();
-    (beyond.div_ceil(4) as usize).min(SIZE_EDGES.len())
-}
-
-const fn edges_are_regular() -> bool {
-    let mut at = 1;
-    while at < SIZE_EDGES.len() {
-        if SIZE_EDGES[at].0 != SIZE_EDGES[at - 1].0 * 16 {
-            return false;
-        }
-        at += 1;
-    }
-    true
-}
-
 /// What decides about the name of a bucket that is new in a window.
 pub(in crate::stats) struct Context<'a> {
     pub(in crate::stats) admission: &'a Admission,
@@ -198,8 +190,8 @@ impl BucketTally {
         let mut operations = Operations::default();
         let mut before = None;
         for (at, (key, number)) in order.iter().copied().enumerate() {
-            if at % FETCHED == 0 {
-                let next = &order[at..order.len().min(at + FETCHED)];
+            if at % LANES == 0 {
+                let next = &order[at..order.len().min(at + LANES)];
                 self.rows.fetch(next.iter().map(|(_, number)| *number));
             }
             let number = number as usize;
@@ -264,11 +256,15 @@ impl BucketTally {
 
     /// The number of a bucket's name.
     #[inline(always)]
-    fn number(&mut self, name: &[u8], context: &Context<'_>) -> u32 {
-        let known = if name.is_empty() { None } else { self.names.find(name) };
+    fn number(&mut self, batch: &Batch, lane: usize, context: &Context<'_>) -> u32 {
+        let known = match batch.short_bucket(lane) {
+            Some(name) if name.length > 0 => self.names.find_short(&name),
+            Some(_) => None,
+            None => self.names.find(batch.bucket(lane)),
+        };
         match known {
             Some(number) => number,
-            None => self.number_of_other(name, context),
+            None => self.number_of_other(batch.bucket(lane), context),
         }
     }
 
@@ -302,29 +298,27 @@ fn is_tag(name: &[u8]) -> bool {
 impl Tally for BucketTally {
     type Context<'a> = Context<'a>;
 
-    fn book(&mut self, batch: &Batch, context: &Context<'_>) {
+    fn book(&mut self, batch: &Batch, range: Range<usize>, context: &Context<'_>) {
         if self.sizes.is_empty() {
             self.sizes.resize(Class::ALL.len(), Default::default());
         }
-        self.rows.expect(batch.len());
-        for (bookings, mut names) in batch.chunks(FETCHED) {
-            // To find a name among thousands, or a row, takes the processor a wait or two, which it spends on the next ones
-            // where they are looked for one right after the other.
-            let mut rows = [0; FETCHED];
-            for (row, booking) in rows.iter_mut().zip(bookings) {
-                *row = self.number(names.next_of(booking), context);
-            }
-            for (row, booking) in rows.iter_mut().zip(bookings) {
-                *row = self.row(*row, booking.kind);
-            }
-            let rows = &rows[..bookings.len()];
-            self.rows.fetch(rows.iter().copied());
-            for (booking, row) in bookings.iter().zip(rows) {
-                self.rows.record(*row, booking);
-                if booking.outcome == Outcome::Ok {
-                    let body = booking.bytes_in.max(booking.bytes_out);
-                    self.sizes[booking.kind.class()][size_edge(body)] += 1;
-                }
+        self.rows.expect(range.len());
+        // To find a name among thousands, or a row, takes the processor a wait or two, which it spends on the next ones
+        // where they are looked for one right after the other.
+        let mut rows = [0; LANES];
+        for (row, lane) in rows.iter_mut().zip(range.clone()) {
+            *row = self.number(batch, lane, context);
+        }
+        for (row, lane) in rows.iter_mut().zip(range.clone()) {
+            *row = self.row(*row, batch.kind(lane));
+        }
+        let rows = &rows[..range.len()];
+        self.rows.fetch(rows.iter().copied());
+        for (lane, row) in range.zip(rows) {
+            let booking = batch.booking(lane);
+            self.rows.record(*row, &booking);
+            if booking.outcome == Outcome::Ok as u8 {
+                self.sizes[booking.kind.class()][batch.size(lane)] += 1;
             }
         }
     }
@@ -369,16 +363,6 @@ impl Tally for BucketTally {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_told_apart_by_their_edges() {
-        let around = |edge: u64| [edge - 1, edge, edge + 1];
-        let bodies = SIZE_EDGES.iter().flat_map(|(edge, _)| around(*edge)).chain([0, 1, u64::MAX]);
-        for body in bodies {
-            let expected = SIZE_EDGES.iter().filter(|(edge, _)| body > *edge).count();
-            assert_eq!(size_edge(body), expected, "{body}");
-        }
-    }
 
     #[test]
     fn what_is_long_is_no_tag_whatever_it_is() {

@@ -1,5 +1,7 @@
 //! Counting what is told apart by class: the node, its upstreams, statuses, and events.
 
+use std::ops::Range;
+
 use super::{
     Batch, Kind, OTHER, Tally, add_lines,
     rows::{Row, Rows},
@@ -66,11 +68,19 @@ impl NodeTally {
         self.events.record(request, line, settings);
     }
 
-    fn row_of_upstream(&mut self, name: &[u8], class_row: u32) -> u32 {
+    /// Whether there is room for one more event that is kept for this [reason](crate::stats::Wanted).
+    pub(in crate::stats) fn has_room(&self, reason: u8, settings: &EventSettings) -> bool {
+        self.events.has_room(reason, settings)
+    }
+
+    /// The row of a class of an upstream.
+    fn row_of_upstream(&mut self, batch: &Batch, lane: usize, class_row: u32) -> u32 {
         let names = &mut self.upstream_names;
-        let id = names.find(name).unwrap_or_else(|| {
+        let known = batch.short_upstream(lane).and_then(|name| names.find_short(&name));
+        let id = known.unwrap_or_else(|| {
+            let name = batch.upstream(lane);
             let is_welcome = names.len() < UPSTREAMS && is_address(name);
-            names.intern(if is_welcome { name } else { OTHER.as_bytes() })
+            names.find(name).unwrap_or_else(|| names.intern(if is_welcome { name } else { OTHER.as_bytes() }))
         });
         let end = (id as usize + 2) * CLASS_ROWS;
         if self.rows.rows.len() < end {
@@ -107,18 +117,20 @@ const LONGEST_ADDRESS: usize = 256;
 impl Tally for NodeTally {
     type Context<'a> = ();
 
-    fn book(&mut self, batch: &Batch, (): &()) {
-        self.log[counter::LINES] += batch.len() as u64;
-        self.rows.expect(batch.len());
-        for (booking, upstream) in batch.with_upstreams() {
+    fn book(&mut self, batch: &Batch, range: Range<usize>, (): &()) {
+        self.log[counter::LINES] += range.len() as u64;
+        self.rows.expect(range.len());
+        for lane in range {
+            let booking = batch.booking(lane);
             self.statuses[usize::from(booking.status.min(999))] += 1;
             let class_row = booking.kind.class_and_size() as u32;
             // Each is counted once, and the node is the sum of its upstreams and of what had none.
-            let row = match upstream {
-                b"" => class_row,
-                name => self.row_of_upstream(name, class_row),
+            let row = if batch.has_upstream(lane) {
+                self.row_of_upstream(batch, lane, class_row)
+            } else {
+                class_row
             };
-            self.rows.record(row, booking);
+            self.rows.record(row, &booking);
         }
     }
 

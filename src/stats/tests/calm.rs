@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::fixture::{START_MS, line, live, replay};
+use super::fixture::{Line, START_MS, line, live, replay};
 use crate::{
     point::TimestampMs,
-    stats::{Batch, Fragment, Part, Request, Settings, Times, Totals, Windows, WindowsState},
+    stats::{Batch, Fragment, Part, Settings, SlowSettings, Totals, Windows, WindowsState},
 };
 
 #[derive(Clone, Debug)]
@@ -54,23 +54,26 @@ enum Way {
     Together,
 }
 
-/// Requests that are recorded together.
+/// Requests that are recorded together, each with what it was made of.
 #[derive(Default)]
 struct Together {
     batch: Batch,
-    times: Times,
+    lines: Vec<Line>,
 }
 
 impl Together {
-    fn push(&mut self, request: &Request<'_>) {
-        let time_ms = request.record.time_ms;
-        self.times.add(time_ms);
-        self.batch.push(request);
+    fn push(&mut self, line: Line) {
+        line.measure(|request, _| self.batch.push(request));
+        self.lines.push(line);
     }
 
-    fn record(&mut self, windows: &mut Windows) {
-        windows.record_all(&self.batch, &std::mem::take(&mut self.times));
+    fn record(&mut self, windows: &mut Windows, now_ms: Option<TimestampMs>) {
+        self.batch.measure(&SlowSettings::default(), windows.wanted());
+        windows.record_all(&self.batch, now_ms, |lane, each| {
+            self.lines[lane].measure(|request, text| each(request, text))
+        });
         self.batch.clear();
+        self.lines.clear();
     }
 }
 
@@ -84,22 +87,20 @@ fn run(mut windows: Windows, blocks: &[(i64, Vec<Input>)], has_clock: bool, way:
             if way == Way::Each {
                 windows.settle();
             }
-            if !matches!(input, Input::Line(..)) {
-                together.record(&mut windows);
+            let clock = has_clock.then_some(now_ms);
+            if !matches!(input, Input::Line(..)) || together.batch.is_full() {
+                together.record(&mut windows, clock);
             }
             match input {
                 Input::Line(shift, bucket, status) => {
                     let name = ["alpha", "beta", "", "a bucket with no name"][*bucket];
                     let time_ms = now_ms + at as i64 * 40 + shift;
                     let line = line(time_ms, name).status(*status);
-                    line.measure(|request, text| {
-                        if way == Way::Together && !has_clock && !windows.wanted().wants(request) {
-                            together.push(request);
-                        } else {
-                            together.record(&mut windows);
-                            windows.record(request, text, has_clock.then_some(now_ms));
-                        }
-                    });
+                    if way == Way::Together {
+                        together.push(line);
+                    } else {
+                        line.measure(|request, text| windows.record(request, text, clock));
+                    }
                 }
                 Input::Reject => windows.reject("format"),
                 Input::Idle => windows.advance(now_ms),
@@ -112,8 +113,8 @@ fn run(mut windows: Windows, blocks: &[(i64, Vec<Input>)], has_clock: bool, way:
                 Input::Floor(before) => windows.set_floor(now_ms + before),
             }
         }
+        together.record(&mut windows, has_clock.then_some(now_ms));
     }
-    together.record(&mut windows);
     parts.extend(windows.close_all());
     (parts, fragments, states, windows.totals())
 }
