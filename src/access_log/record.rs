@@ -69,12 +69,12 @@ pub struct Record<'a> {
     pub gateway_request_id: Option<&'a [u8]>,
 }
 
-/// A target as nearly all are: `/segment` or `/segment/and/more`, a query or none, nothing encoded before it.
+/// A target as nearly all are: `/segment` or `/segment/and/more`, a query or none, nothing encoded in the segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlainTarget<'a> {
     /// The method.
     pub method: Method,
-    /// How many bytes the path's first segment has: at least one, and no colon.
+    /// How many bytes the path's first segment has: at least one, and neither colon nor `%`.
     pub segment: usize,
     /// How many bytes the path has, which is all before a `?`.
     pub path: usize,
@@ -96,7 +96,7 @@ impl<'a> PlainTarget<'a> {
     pub(super) fn of(method: &[u8], uri: &'a [u8]) -> Option<Self> {
         let path = uri.split(|byte| *byte == b'?').next()?;
         let segment = path.strip_prefix(b"/")?.split(|byte| *byte == b'/').next()?;
-        let is_plain = !segment.is_empty() && !segment.contains(&b':') && !path.contains(&b'%');
+        let is_plain = !segment.is_empty() && !segment.iter().any(|byte| b":%".contains(byte));
         Method::parse(method).filter(|_| is_plain).map(|method| Self {
             method,
             segment: segment.len(),

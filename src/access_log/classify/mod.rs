@@ -233,6 +233,13 @@ impl Classifier {
         !first.is_empty() && self.entry_lengths & length_bit(first) != 0
     }
 
+    /// Whether a first segment is the entry of another API than S3's.
+    #[cold]
+    fn is_entry(&self, first: &[u8]) -> bool {
+        let is_swift = matches!(&self.swift, SwiftPrefix::Segment(prefix) if *first == **prefix);
+        is_swift || *first == *self.admin || *first == *self.swift_auth
+    }
+
     /// Swift's COPY, as RGW has it: an upload of what its header names.
     #[cold]
     fn copy<'a>(&self, asked: &Asked<'a>, destination: &[u8], scratch: &'a mut Vec<u8>) -> Classified<'a> {

@@ -1,29 +1,38 @@
-//! The short way to say what a request is, for what nearly all are: S3, the bucket in the path, nothing encoded. Any doubt,
+//! The short way to say what a request is, for what nearly all are: S3, the bucket in the path as it is. Any doubt,
 //! and the request takes the thorough way instead: so this one may only be quick, never of another opinion.
 //!
 //! On that way, what a request is goes from hand to hand, and moving it costs more than finding it out.
+
+use std::ops::Range;
 
 use super::{Classified, Classifier, Method, Site, class, is_nginxs_own, query::Query, s3};
 use crate::access_log::{Class, Operation, PlainTarget, ProbeMark, Protocol, Record};
 
 impl Classifier {
-    /// What a request is, if that is plain. `record` has nothing escaped.
+    /// What a request is, if that is plain; its object's key as it was sent, not decoded: who only counts does
+    /// not look at it. `record` has nothing escaped.
     #[inline(always)]
     pub fn classify_plainly<'a>(&self, record: &Record<'a>) -> Option<Classified<'a>> {
-        let PlainTarget { method, segment, path, .. } = record.plain?;
+        let PlainTarget { method, segment, path, text } = record.plain?;
         if method == Method::Copy || self.needs_more_than_a_path(record) {
             return None;
         }
         let (path, query) = record.uri.split_at_checked(path)?;
         let (bucket, object) = path.get(1..)?.split_at_checked(segment)?;
-        if self.is_entry_length(bucket) {
+        if self.is_entry_length(bucket) && self.is_entry(bucket) {
             return None;
         }
         let object = object.get(1..).unwrap_or_default();
         let (operation, class) = if query.is_empty() && !record.has_copy_source {
             WITHOUT_QUERY[usize::from(!object.is_empty())][method as usize]
         } else {
-            self.by_query(record, method, path.len() + 1, !object.is_empty())
+            self.by_query(
+                text,
+                path.len() + 1..record.uri.len(),
+                method,
+                !object.is_empty(),
+                record.has_copy_source,
+            )
         };
         Some(Classified { protocol: Protocol::S3, operation, class, tenant: b"", bucket, object })
     }
@@ -31,14 +40,15 @@ impl Classifier {
     #[inline(never)]
     fn by_query(
         &self,
-        record: &Record<'_>,
+        text: &[u8],
+        query: Range<usize>,
         method: Method,
-        query: usize,
         has_object: bool,
+        has_copy_source: bool,
     ) -> (Operation, Class) {
-        let query = Query::parse_from(record.uri, query);
+        let query = Query::parse_within(text, query);
         let operation = if has_object {
-            s3::object(method, &query, self.release, record.has_copy_source)
+            s3::object(method, &query, self.release, has_copy_source)
         } else {
             s3::bucket(method, &query, self.release)
         };

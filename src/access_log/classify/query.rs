@@ -2,6 +2,8 @@
 
 mod pairs;
 
+use std::ops::Range;
+
 use fearless_simd::{Level, dispatch};
 
 use pairs::{DECODED, Name, Pairs, Value, decode_into, head};
@@ -134,7 +136,7 @@ fn number(name: Name<'_>) -> Option<usize> {
 /// Calls `each` with every key whose name is in a query.
 pub(super) fn for_each_key(query: &[u8], mut each: impl FnMut(Key)) {
     dispatch!(Level::baseline(), simd => {
-        let mut pairs = Pairs::new(simd, query, 0);
+        let mut pairs = Pairs::new(simd, query, 0..query.len());
         while let Some((name, _)) = pairs.next() {
             if let Some(key) = number(name).and_then(|number| Key::ALL.get(number)) {
                 each(*key);
@@ -172,13 +174,13 @@ pub(super) struct Query {
 impl Query {
     /// Reads what follows the `?`.
     pub(super) fn parse(query: &[u8]) -> Self {
-        Self::parse_from(query, 0)
+        Self::parse_within(query, 0..query.len())
     }
 
-    /// The same of a query that begins somewhere in a target.
-    pub(super) fn parse_from(target: &[u8], query: usize) -> Self {
+    /// The same of a query that stands in a text: with more behind it, the quicker.
+    pub(super) fn parse_within(text: &[u8], query: Range<usize>) -> Self {
         dispatch!(Level::new(), simd => {
-            let (mut found, mut pairs) = (Self::default(), Pairs::new(simd, target, query));
+            let (mut found, mut pairs) = (Self::default(), Pairs::new(simd, text, query));
             while let Some((name, value)) = pairs.next() {
                 found.add(name, value);
             }

@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memmem, memrchr};
 
-use super::percent::escaped_byte;
+use super::percent::{self, escaped_byte};
 use crate::access_log::scan;
 
 /// A request target as it was sent, nothing decoded.
@@ -83,14 +83,7 @@ impl<'a> Target<'a> {
 
     fn decode<'b>(&self, scratch: &'b mut Vec<u8>) -> &'b [u8] {
         scratch.clear();
-        let mut rest = self.path;
-        while let Some(at) = memchr(b'%', rest) {
-            scratch.extend_from_slice(&rest[..at]);
-            let (byte, length) = escaped_byte(&rest[at..]).map_or((b'%', 1), |byte| (byte, 3));
-            scratch.push(byte);
-            rest = &rest[at + length..];
-        }
-        scratch.extend_from_slice(rest);
+        percent::decode(self.path, scratch);
         scratch
     }
 }

@@ -68,38 +68,30 @@ fn split_plainly<'a, S: Simd>(
 /// What ends nearly all requests.
 const PROTOCOL: &[u8; 9] = b" HTTP/1.1";
 
-/// How long a target's first segment is, if there is no colon in it, and its path, if nothing in that is encoded; `None` also
-/// for one with a blank. `near` is what it begins with, and what follows it, which is a blank.
+/// How long a target's first segment is, if there is neither a colon nor a `%` in it, and its path; `None` also for one with a
+/// blank. `near` is what it begins with, and what follows it, which is a blank.
 ///
 /// Nothing depends on how long they are, as far as they are near: where a search by small steps ends, nobody can predict.
 #[inline(always)]
 fn plain_target<S: Simd>(simd: S, near: &[u8; scan::FAR], target: &[u8]) -> Option<(usize, usize)> {
-    const PATH_ENDS: Set = Set::of(b" ?%");
-    const SEGMENT_ENDS: Set = Set::of(b"/:");
-    let path = match PATH_ENDS.first(simd, near) {
-        Some(path) => path,
-        None => far_path(target),
+    const SEGMENT_ENDS: Set = Set::of(b"/:%");
+    // A blank ends it, if it is near; and there is no other.
+    let path = if scan::first(simd, b' ', near) == target.len() {
+        target.len().min(scan::first(simd, b'?', near))
+    } else {
+        far_path(target)?
     };
     // No bucket's name is longer than this looks.
     let segment_ends = SEGMENT_ENDS.among(simd, near.first_chunk()?).to_bitmask();
     let segment = path.min((segment_ends & !1).trailing_zeros() as usize);
     let is_plain = near[0] == b'/' && segment >= 2 && matches!(near[segment], b'/' | b'?' | b' ');
-    let has_query = path != target.len();
-    if !is_plain || (has_query && !is_query(target.get(path..)?)) {
-        return None;
-    }
-    Some((segment - 1, path))
+    if is_plain { Some((segment - 1, path)) } else { None }
 }
 
-/// Where the path ends of a target that is not near.
+/// Where the path ends of a target that is not near; `None` for one with a blank.
 #[cold]
-fn far_path(target: &[u8]) -> usize {
-    memchr::memchr3(b' ', b'?', b'%', target).unwrap_or(target.len())
-}
-
-/// Whether a target goes on so after its path.
-fn is_query(rest: &[u8]) -> bool {
-    rest.first() == Some(&b'?') && !scan::contains(b' ', rest)
+fn far_path(target: &[u8]) -> Option<usize> {
+    (!scan::contains(b' ', target)).then(|| memchr::memchr(b'?', target).unwrap_or(target.len()))
 }
 
 /// The same for an older protocol, or with more blanks than it takes.

@@ -1,5 +1,7 @@
 //! A query taken apart into names and values.
 
+use std::ops::Range;
+
 use fearless_simd::{Simd, prelude::*, u8x64};
 use memchr::memchr;
 
@@ -54,47 +56,78 @@ pub(super) const fn head(name: &[u8]) -> u64 {
 /// such a pair, all of it is given as the value.
 pub(super) struct Pairs<'a, S> {
     simd: S,
-    target: &'a [u8],
-    /// Where the next one begins.
+    text: &'a [u8],
+    /// Where the next one begins, and where the query ends.
     start: usize,
-    /// The target, if it is short, and zeros.
+    end: usize,
+    /// The text, if it is short, and zeros.
     padded: [u8; NEAR],
+    /// Which of so many bytes from `base` on end a name or a pair.
+    base: usize,
+    name_ends: u64,
+    pair_ends: u64,
     decoded: [u8; DECODED],
 }
 
 impl<'a, S: Simd> Pairs<'a, S> {
-    /// Of a query that begins somewhere in a target.
+    /// Of a query that stands in a text: with more behind it, it is looked at without a copy.
     #[inline(always)]
-    pub(super) fn new(simd: S, target: &'a [u8], query: usize) -> Self {
-        let mut pairs = Self { simd, target, start: query, padded: [0; NEAR], decoded: [0; DECODED] };
-        if let Some(start) = pairs.padded.get_mut(..target.len()) {
-            start.copy_from_slice(target);
+    pub(super) fn new(simd: S, text: &'a [u8], query: Range<usize>) -> Self {
+        let Range { start, end } = query;
+        let (base, name_ends, pair_ends) = (start, 0, 0);
+        let (mut padded, decoded) = ([0; NEAR], [0; DECODED]);
+        if let Some(start) = padded.get_mut(..text.len()) {
+            start.copy_from_slice(text);
         }
-        pairs
+        Self { simd, text, start, end, padded, base, name_ends, pair_ends, decoded }
     }
 
     /// The next name, decoded, and its value, as sent.
     #[inline(always)]
     pub(super) fn next(&mut self) -> Option<(Name<'_>, Value<'a>)> {
-        let (target, start) = (self.target, self.start);
-        if start >= target.len() {
+        let start = self.start;
+        if start >= self.end {
             return None;
         }
-        let text = if target.len() < NEAR { &self.padded } else { target };
-        let (name_end, end) = ends(self.simd, text, target.len(), start)?;
-        self.start = end + 1;
-        if let Some(b'%' | b'+') = text.get(name_end) {
-            let (name, value) = decoded(target.get(start..end)?, &mut self.decoded)?;
-            return Some((name, Value { target, start: start + value, end }));
+        if self.pair_ends.checked_shr((start - self.base) as u32).unwrap_or(0) == 0 {
+            self.look(start)?;
         }
-        Some((Name::within(text, start, name_end)?, Value { target, start: name_end + 1, end }))
+        let text = if self.text.len() < NEAR { &self.padded } else { self.text };
+        let passed = (start - self.base) % NEAR;
+        let (name_ends, pair_ends) = (self.name_ends >> passed, self.pair_ends >> passed);
+        let (name_end, end) = if pair_ends == 0 {
+            far_ends(text, start..self.end)
+        } else {
+            (start + name_ends.trailing_zeros() as usize, start + pair_ends.trailing_zeros() as usize)
+        };
+        self.start = end + 1;
+        if name_end < end && matches!(text.get(name_end), Some(b'%' | b'+')) {
+            let (name, value) = decoded(text.get(start..end)?, &mut self.decoded)?;
+            return Some((name, Value { text: self.text, start: start + value, end }));
+        }
+        Some((Name::within(text, start, name_end)?, Value { text: self.text, start: name_end + 1, end }))
+    }
+
+    /// Looks for what ends names and pairs in the next bytes, all at once: where a search for one and then for the other ends,
+    /// nobody can predict.
+    #[inline(always)]
+    fn look(&mut self, start: usize) -> Option<()> {
+        const NAME_ENDS: Set = Set::of(b"=&%+");
+        let text = if self.text.len() < NEAR { &self.padded } else { self.text };
+        // Before the text's end, what stands before the pair makes enough.
+        self.base = start.min(text.len() - NEAR);
+        let near = text.get(self.base..)?.first_chunk()?;
+        let text_end = 1u64.checked_shl((self.end - self.base) as u32).unwrap_or(0);
+        self.name_ends = NAME_ENDS.among(self.simd, near).to_bitmask() | text_end;
+        self.pair_ends = u8x64::simd_from(self.simd, *near).simd_eq(b'&').to_bitmask() | text_end;
+        Some(())
     }
 }
 
 /// The value of a pair, which nearly nobody looks at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Value<'a> {
-    target: &'a [u8],
+    text: &'a [u8],
     start: usize,
     end: usize,
 }
@@ -105,7 +138,7 @@ impl<'a> Value<'a> {
     }
 
     pub(super) fn text(&self) -> &'a [u8] {
-        self.target.get(self.start..self.end).unwrap_or_default()
+        self.text.get(self.start..self.end).unwrap_or_default()
     }
 }
 
@@ -135,30 +168,13 @@ pub(super) fn decode_into(mut from: &[u8], into: &mut [u8; DECODED]) -> usize {
 /// Most names and pairs are shorter.
 const NEAR: usize = 64;
 
-/// Where the name and the pair end that begin at `start`, by a text that has [`NEAR`] bytes or more, of which `length` are the
-/// target. Both are looked for at once, and nothing depends on how long they are: where a search for one and then for the
-/// other ends, nobody can predict.
-#[inline(always)]
-fn ends<S: Simd>(simd: S, text: &[u8], length: usize, start: usize) -> Option<(usize, usize)> {
-    const NAME_ENDS: Set = Set::of(b"=&%+");
-    // Before the text's end, what stands before the pair makes enough.
-    let from = start.min(text.len().checked_sub(NEAR)?);
-    let (near, before) = (text.get(from..)?.first_chunk()?, start - from);
-    let text_end = 1u64.checked_shl((length - start) as u32).unwrap_or(0);
-    let names = NAME_ENDS.among(simd, near).to_bitmask() >> (before % 64) | text_end;
-    let pairs = u8x64::simd_from(simd, *near).simd_eq(b'&').to_bitmask() >> (before % 64) | text_end;
-    if pairs == 0 {
-        return Some(far_ends(text, start));
-    }
-    Some((start + names.trailing_zeros() as usize, start + pairs.trailing_zeros() as usize))
-}
-
-/// The same of a long pair.
+/// Where the name and the pair end that begin a query: of a long pair.
 #[cold]
-fn far_ends(text: &[u8], start: usize) -> (usize, usize) {
-    let pair = text.get(start..).unwrap_or_default();
-    let end = memchr(b'&', pair).unwrap_or(pair.len());
-    (start + scan::find_any(*b"=&%+", &pair[..end]).unwrap_or(end), start + end)
+fn far_ends(text: &[u8], query: Range<usize>) -> (usize, usize) {
+    let start = query.start;
+    let query = text.get(query).unwrap_or_default();
+    let end = memchr(b'&', query).unwrap_or(query.len());
+    (start + scan::find_any(*b"=&%+", &query[..end]).unwrap_or(end), start + end)
 }
 
 #[cfg(test)]
@@ -193,21 +209,24 @@ mod tests {
             path in "/[a&=%]{0,80}",
             query in prop::collection::vec(prop::sample::select(b"aabcdxyz=&&%+3D6\0".as_slice()), 0..200),
             long in "[a=]{0,70}",
+            after in "[ &=%a]{0,90}",
         ) {
             let query = [long.as_bytes(), &query].concat();
             let target = [path.as_bytes(), &query].concat();
-            let levels = [Level::new(), Level::baseline()];
-            for ((target, from), level) in [(&query, 0), (&target, path.len())].into_iter().zip(levels) {
+            let line = [target.as_slice(), after.as_bytes()].concat();
+            for (text, query) in [(&query, 0..query.len()), (&target, path.len()..target.len()), (&line, path.len()..target.len())] {
+              for level in [Level::new(), Level::baseline()] {
                 let mut found = Vec::new();
                 dispatch!(level, simd => {
-                    let mut pairs = Pairs::new(simd, target, from);
+                    let mut pairs = Pairs::new(simd, text, query.clone());
                     while let Some((name, value)) = pairs.next() {
                         assert_eq!(name.head, head(name.text));
                         found.push((name.text.to_vec(), value.text().to_vec()));
                         assert_eq!(value.is_empty(), value.text().is_empty());
                     }
                 });
-                prop_assert_eq!(found, pairs(&query));
+                prop_assert_eq!(found, pairs(&text[query.clone()]));
+              }
             }
         }
     }
