@@ -1,5 +1,5 @@
-//! S3 traffic that nobody made, two thousand requests a second, line by line: few buckets have most of it, sizes and
-//! latencies have long tails, one request in thirty fails.
+//! S3 traffic that nobody made, two thousand requests a second, line by line: few buckets have most of it, names are of all
+//! lengths, one key in seven has something encoded, sizes and latencies have long tails, one request in thirty fails.
 
 use std::io::Write as _;
 
@@ -42,6 +42,21 @@ const AGENTS: [&str; 5] = [
     "restic/0.16.4 minio-go/v7.0.66",
     "rclone/v1.65.2",
     "aws-cli/2.15.30 Python/3.11.8 Linux/5.15.0 exe/x86_64.debian.12 prompt/off command/s3.cp",
+];
+
+/// What the buckets' names begin with.
+const SITES: [&str; 11] = [
+    "logs",
+    "backup-prod",
+    "tenant-data-eu-central",
+    "ml",
+    "media-archive",
+    "velero",
+    "registry-storage-blue-green",
+    "user-content",
+    "loki-chunks",
+    "cdn",
+    "spark-history-and-checkpoints-of-all-teams",
 ];
 
 const STATUSES: [u16; 8] = [301, 304, 403, 404, 404, 416, 499, 503];
@@ -90,9 +105,13 @@ impl Traffic {
         // A Vec takes whatever is written to it.
         let _ = write!(
             line,
-            "10.152.{a}.{b} - - [12/Aug/2025:{hour:02}:{minute:02}:{second:02} +0000] \"{method} /tenant-data-eu-{bucket:05}"
+            "10.152.{a}.{b} - - [12/Aug/2025:{hour:02}:{minute:02}:{second:02} +0000] \"{method} /{}-{bucket}",
+            SITES[bucket as usize % SITES.len()]
         );
         let _ = match rest {
+            Rest::Key if key.is_multiple_of(7) => {
+                write!(line, "/reports/{}/Umsatz%20{key:x}%20(endg%C3%BCltig).xlsx", key % 1_000)
+            }
             Rest::Key => write!(line, "/year=2025/month=08/part-{:05}-{key:016x}.parquet", key % 99_999),
             Rest::Presigned => write!(
                 line,
