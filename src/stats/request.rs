@@ -49,7 +49,7 @@ pub struct Request<'a> {
     pub operation: Operation,
     /// `bucket` or `tenant/bucket`, decoded; empty for none.
     pub bucket: &'a [u8],
-    /// Object key, decoded.
+    /// Object key, decoded; of a request that is only counted, as it was sent.
     pub object: &'a [u8],
     /// How it ended.
     pub outcome: Outcome,
