@@ -16,7 +16,7 @@ use crate::{
     },
     follow::{Lines, Next, Source, SourceError},
     point::TimestampMs,
-    stats::{Batch, LANES, Part, Request, SlowSettings, Wanted, Windows},
+    stats::{Batch, LANES, Look, Part, Request, SlowSettings, Wanted, Windows},
 };
 
 /// Where parts go. It decides when to commit, and has the last word on going on.
@@ -135,7 +135,7 @@ pub trait Take<'a> {
 }
 
 /// Reads a line, and hands its request over if it has one.
-pub type ReadOne<'r> = dyn FnMut(&[u8], &mut dyn FnMut(&Request<'_>)) + 'r;
+pub type ReadOne<'r> = dyn FnMut(&[u8], &mut Look<'_>) + 'r;
 
 /// Counts them, as they were read at this time.
 struct Counting<'w> {
@@ -146,9 +146,7 @@ struct Counting<'w> {
 impl<'a> Take<'a> for Counting<'_> {
     #[inline]
     fn requests(&mut self, batch: &mut Box<Batch>, lines: &[&'a [u8]], read: &mut ReadOne<'_>) {
-        self.windows.record_all(batch, self.now_ms, |lane, each| {
-            read(lines[lane], &mut |request| each(request, lines[lane]));
-        });
+        self.windows.record_all(batch, self.now_ms, |lane, each| read(lines[lane], each));
     }
 
     // Bad input is data: counted, never fatal.
@@ -243,7 +241,7 @@ impl OneReader {
         batch.measure(slow, wanted);
         take.requests(batch, &lines[..batch.len()], &mut |line, each| {
             // It was read before.
-            let _ = self.read(line, slow, |request| each(request));
+            let _ = self.read(line, slow, |request| each(request, line));
         });
         batch.clear();
     }

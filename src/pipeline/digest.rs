@@ -1,11 +1,8 @@
 //! What a thread found out about some lines, for another thread that counts them: as much of each request as is counted,
 //! small and one after the other, since what one processor wrote reaches another one slowly.
 
-use super::{Counter, ReadOne, RequestReader, Take};
-use crate::{
-    access_log::Reject,
-    stats::{Batch, SlowSettings, Wanted},
-};
+use super::{Counter, ReadOne, Take, Unit};
+use crate::{access_log::Reject, stats::Batch};
 
 /// What some lines say.
 #[derive(Debug, Default)]
@@ -49,17 +46,6 @@ impl<'a> Take<'a> for Digest {
 }
 
 impl Digest {
-    /// Reads whole lines.
-    pub(super) fn read(
-        &mut self,
-        block: &[u8],
-        reader: &mut RequestReader,
-        slow: &SlowSettings,
-        wanted: Wanted,
-    ) {
-        reader.read_lines(block, slow, wanted, self);
-    }
-
     /// Counts what the lines say: the same as if each was counted in its turn.
     pub(super) fn count(&self, counter: &mut Counter) {
         let mut rejected = self.rejected.iter().peekable();
@@ -75,7 +61,11 @@ impl Digest {
                     let line = &self.lines[line_start..place.line_end];
                     line_start = place.line_end;
                     if (place.batch, place.lane) == (number, lane) {
-                        return reader.read_request(line, slow, &mut |request| each(request, line));
+                        return reader.read(line, slow, |line, unit| {
+                            if let Unit::Request(request, _) = unit {
+                                each(request, line);
+                            }
+                        });
                     }
                 }
             });

@@ -39,18 +39,6 @@ impl InputReader {
         }
     }
 
-    /// Hands the line's request to `each`, if it has one and is nginx's.
-    pub(super) fn read_request(
-        &mut self,
-        line: &[u8],
-        slow: &SlowSettings,
-        each: &mut dyn FnMut(&Request<'_>),
-    ) {
-        if let Self::Nginx(reader) = self {
-            let _ = reader.read(line, slow, |request| each(request));
-        }
-    }
-
     /// Hands what stands on a line to `each`, with its bytes.
     pub fn read(&mut self, line: &[u8], slow: &SlowSettings, mut each: impl FnMut(&[u8], Unit<'_>)) {
         match self {

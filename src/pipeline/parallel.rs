@@ -219,7 +219,7 @@ impl Reader {
     fn read(&mut self, shared: &Mutex<Shared<'_>>, mut digest: Digest) -> Option<Found> {
         let read = shared.lock().unwrap_or_else(PoisonError::into_inner).read(&mut self.memory);
         let (number, lines, after) = read?;
-        digest.read(&self.memory[lines], &mut self.reader, &self.slow, self.wanted);
+        self.reader.read_lines(&self.memory[lines], &self.slow, self.wanted, &mut digest);
         Some(Found { number, worker: self.worker, digest, after })
     }
 }

@@ -107,11 +107,9 @@ impl Names {
             self.grow();
         }
         let (id, begin) = (self.places.len() as u32, self.arena.len() as u32);
-        match Short::new(name) {
-            Some(short) => self.arena.extend_from_slice(&short.padded),
-            None => self.arena.extend_from_slice(name),
-        }
-        self.arena.resize(self.arena.len().next_multiple_of(Head::BYTES), 0);
+        self.arena.extend_from_slice(name);
+        let length = name.len().max(Short::LONGEST).next_multiple_of(Head::BYTES);
+        self.arena.resize(begin as usize + length, 0);
         self.places.push(Place { begin, end: begin + name.len() as u32 });
         self.put(id);
         id
@@ -120,8 +118,7 @@ impl Names {
     /// Puts a name into the first slot that is free.
     fn put(&mut self, id: u32) {
         let (name, begin) = (self.get(id), self.places[id as usize].begin);
-        let hash =
-            Short::new(name).map_or_else(|| self.keys.hash(name), |short| self.keys.hash_short(&short));
+        let hash = self.keys.hash(name);
         let slot = Slot { mark: Mark::new(hash, name.len()), begin, id };
         let last = self.slots.len() - 1;
         let mut at = hash as usize;
@@ -210,8 +207,11 @@ impl Keys {
         Self { start: state.hash_one(0), factor: state.hash_one(1) }
     }
 
-    /// Of a name that is not short: sixteen bytes at a time, the last ones with some before them.
+    /// Of any name: sixteen bytes at a time; of one that is not short, the last ones with some before them.
     fn hash(self, name: &[u8]) -> u64 {
+        if let Some(short) = Short::new(name) {
+            return self.hash_short(&short);
+        }
         let start = self.start ^ name.len() as u64;
         let chunks = name.as_chunks().0.iter().chain(name.last_chunk());
         chunks.fold(start, |hash, chunk| self.mix(hash, chunk))
@@ -345,6 +345,22 @@ mod tests {
             }
             let sorted: Vec<&[u8]> = numbered.sorted().into_iter().map(|id| numbered.get(id)).collect();
             proptest::prop_assert_eq!(sorted, names.iter().map(|name| name.as_bytes()).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn names_are_the_same_if_all_of_them_is() {
+        let name: Vec<u8> = (0..80).collect();
+        for length in 0..name.len() {
+            let mut names = Names::default();
+            let known = names.intern(&name[..length]);
+            assert_eq!(names.find(&name[..length]), Some(known));
+            assert_eq!(names.find(&name[..=length]), None);
+            for at in 0..length {
+                let mut other = name[..length].to_vec();
+                other[at] ^= 1;
+                assert_eq!(names.find(&other), None, "{length} {at}");
+            }
         }
     }
 }

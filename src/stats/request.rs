@@ -21,15 +21,10 @@ impl Outcome {
     /// Of an answered status.
     #[inline]
     pub const fn of(status: u16) -> Self {
-        match status {
-            ..=399 => Self::Ok,
-            499 => Self::Aborted,
-            400..=498 => Self::Error4xx,
-            500.. => Self::Error5xx,
-        }
+        [Self::Ok, Self::Error4xx, Self::Error5xx, Self::Aborted][Self::number(status) as usize]
     }
 
-    /// The same as a number, without a branch.
+    /// Its number, without a branch.
     #[inline(always)]
     pub(super) const fn number(status: u16) -> u8 {
         (status >= 400) as u8 + (status >= 500) as u8 + 2 * (status == 499) as u8

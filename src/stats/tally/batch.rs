@@ -9,7 +9,7 @@ use super::{Kind, NO_TAG, node};
 use crate::{
     point::TimestampMs,
     stats::{
-        Outcome, Request, SlowSettings, Wanted,
+        Names, Outcome, Request, SlowSettings, Wanted,
         histogram::{Bucket, bucket_of},
         names::Short,
         request::{is_large, is_slow, is_success},
@@ -42,8 +42,9 @@ pub struct Batch {
     uri: Column<u32>,
     kind: Column<Kind>,
     status: Column<u16>,
-    buckets: NameColumn,
-    upstreams: NameColumn,
+    /// The names of their buckets and upstreams; empty for none.
+    pub(super) buckets: NameColumn,
+    pub(super) upstreams: NameColumn,
     // From here on what `measure` finds out.
     outcome: Column<u8>,
     slow: Column<bool>,
@@ -154,7 +155,7 @@ impl Batch {
         }
         for lane in 0..LANES {
             let body = self.bytes_in[lane].max(self.bytes_out[lane]);
-            let (class, time_ms) = (self.kind[lane].class_number(), self.request_time_ms[lane]);
+            let (class, time_ms) = (self.kind[lane].class(), self.request_time_ms[lane]);
             let is_large = is_large(body, settings);
             self.slow[lane] = is_slow(class, is_large, body, time_ms, settings);
             self.kind[lane] = self.kind[lane].with_size(is_large);
@@ -171,7 +172,7 @@ impl Batch {
                 self.bytes_out[lane],
                 self.uri[lane],
             );
-            let (class, status) = (self.kind[lane].class_number(), self.status[lane]);
+            let (class, status) = (self.kind[lane].class(), self.status[lane]);
             self.reason[lane] = wanted.reason(class, self.slow[lane], self.outcome[lane], status, number);
         }
     }
@@ -244,41 +245,11 @@ impl Batch {
     pub(super) fn size(&self, lane: usize) -> usize {
         usize::from(self.size[lane % LANES]).min(SIZE_EDGES.len())
     }
-
-    /// The same of [`bucket`](Self::bucket), if that is short.
-    #[inline(always)]
-    pub(super) fn short_bucket(&self, lane: usize) -> Option<Short> {
-        self.buckets.get_short(lane)
-    }
-
-    /// The name of its bucket; empty for none.
-    #[inline(always)]
-    pub(super) fn bucket(&self, lane: usize) -> &[u8] {
-        self.buckets.get(lane)
-    }
-
-    /// Whether the log says who answered.
-    #[inline(always)]
-    pub(super) fn has_upstream(&self, lane: usize) -> bool {
-        self.upstreams.lengths[lane % LANES] > 0
-    }
-
-    /// The same of [`upstream`](Self::upstream), if that is short.
-    #[inline(always)]
-    pub(super) fn short_upstream(&self, lane: usize) -> Option<Short> {
-        self.upstreams.get_short(lane)
-    }
-
-    /// The name of its upstream; empty for none.
-    #[inline(always)]
-    pub(super) fn upstream(&self, lane: usize) -> &[u8] {
-        self.upstreams.get(lane)
-    }
 }
 
 /// A name of each request.
 #[derive(Clone, Debug)]
-struct NameColumn {
+pub(super) struct NameColumn {
     lengths: Column<u16>,
     /// Those that are no longer than that.
     short: Column<[u8; SHORT]>,
@@ -319,15 +290,25 @@ impl NameColumn {
         }
     }
 
+    /// The number of the name, if it is known.
     #[inline(always)]
-    fn get_short(&self, lane: usize) -> Option<Short> {
+    pub(super) fn find(&self, lane: usize, names: &Names) -> Option<u32> {
         let lane = lane % LANES;
         let length = usize::from(self.lengths[lane]);
-        (length <= SHORT).then(|| Short { padded: self.short[lane], length })
+        if length <= SHORT {
+            names.find_short(&Short { padded: self.short[lane], length })
+        } else {
+            names.find(self.get(lane))
+        }
     }
 
     #[inline(always)]
-    fn get(&self, lane: usize) -> &[u8] {
+    pub(super) fn is_empty(&self, lane: usize) -> bool {
+        self.lengths[lane % LANES] == 0
+    }
+
+    #[inline(always)]
+    pub(super) fn get(&self, lane: usize) -> &[u8] {
         let lane = lane % LANES;
         let length = usize::from(self.lengths[lane]);
         match self.short[lane].get(..length) {
@@ -421,13 +402,32 @@ mod tests {
                             prop_assert_eq!(booking.sample, bucket_of(ms));
                         }
                         let (.., bucket, upstream) = &requests[lane];
-                        prop_assert_eq!(batch.bucket(lane), bucket);
-                        prop_assert_eq!(batch.short_bucket(lane).map(|short| short.length), Some(bucket.len()).filter(|length| *length <= SHORT));
+                        prop_assert_eq!(batch.buckets.get(lane), bucket);
+                        prop_assert_eq!(batch.buckets.is_empty(lane), bucket.is_empty());
+                        let mut names = Names::default();
+                        prop_assert_eq!(batch.buckets.find(lane, &names), None);
+                        let number = names.intern(bucket);
+                        prop_assert_eq!(batch.buckets.find(lane, &names), Some(number));
                         let upstream = upstream.as_deref().unwrap_or_default();
-                        prop_assert!(upstream.as_bytes().ends_with(batch.upstream(lane)));
+                        prop_assert!(upstream.as_bytes().ends_with(batch.upstreams.get(lane)));
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn sizes_are_told_apart_by_their_edges() {
+        let around = |edge: u64| [edge - 1, edge, edge + 1];
+        let bodies = SIZE_EDGES.iter().flat_map(|(edge, _)| around(*edge)).chain([0, 1, u64::MAX]);
+        let mut batch = Batch::default();
+        for (lane, body) in bodies.clone().enumerate() {
+            batch.bytes_out[lane] = body;
+        }
+        batch.measure(&SlowSettings::default(), Wanted::new(&EventSettings::default()));
+        for (lane, body) in bodies.enumerate() {
+            let expected = SIZE_EDGES.iter().filter(|(edge, _)| body > *edge).count();
+            assert_eq!(batch.size(lane), expected, "{body}");
         }
     }
 }

@@ -44,7 +44,7 @@ impl Kind {
 
     /// The number of its class.
     #[inline(always)]
-    pub(super) fn class_number(self) -> u32 {
+    pub(super) fn class(self) -> u32 {
         self.0 >> 8 & 0xff
     }
 
@@ -52,11 +52,6 @@ impl Kind {
     #[inline(always)]
     pub(super) fn with_size(self, is_large: bool) -> Self {
         Self(self.0 & !0xff | u32::from(is_large))
-    }
-
-    #[inline]
-    fn class(self) -> usize {
-        usize::from(self.0.to_be_bytes()[2])
     }
 
     /// Class and size as one number.
@@ -257,14 +252,9 @@ impl BucketTally {
     /// The number of a bucket's name.
     #[inline(always)]
     fn number(&mut self, batch: &Batch, lane: usize, context: &Context<'_>) -> u32 {
-        let known = match batch.short_bucket(lane) {
-            Some(name) if name.length > 0 => self.names.find_short(&name),
-            Some(_) => None,
-            None => self.names.find(batch.bucket(lane)),
-        };
-        match known {
+        match batch.buckets.find(lane, &self.names) {
             Some(number) => number,
-            None => self.number_of_other(batch.bucket(lane), context),
+            None => self.number_of_other(batch.buckets.get(lane), context),
         }
     }
 
@@ -318,7 +308,7 @@ impl Tally for BucketTally {
             let booking = batch.booking(lane);
             self.rows.record(*row, &booking);
             if booking.outcome == Outcome::Ok as u8 {
-                self.sizes[booking.kind.class()][batch.size(lane)] += 1;
+                self.sizes[booking.kind.class() as usize][batch.size(lane)] += 1;
             }
         }
     }

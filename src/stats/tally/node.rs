@@ -76,11 +76,10 @@ impl NodeTally {
     /// The row of a class of an upstream.
     fn row_of_upstream(&mut self, batch: &Batch, lane: usize, class_row: u32) -> u32 {
         let names = &mut self.upstream_names;
-        let known = batch.short_upstream(lane).and_then(|name| names.find_short(&name));
-        let id = known.unwrap_or_else(|| {
-            let name = batch.upstream(lane);
+        let id = batch.upstreams.find(lane, names).unwrap_or_else(|| {
+            let name = batch.upstreams.get(lane);
             let is_welcome = names.len() < UPSTREAMS && is_address(name);
-            names.find(name).unwrap_or_else(|| names.intern(if is_welcome { name } else { OTHER.as_bytes() }))
+            names.intern(if is_welcome { name } else { OTHER.as_bytes() })
         });
         let end = (id as usize + 2) * CLASS_ROWS;
         if self.rows.rows.len() < end {
@@ -125,10 +124,10 @@ impl Tally for NodeTally {
             self.statuses[usize::from(booking.status.min(999))] += 1;
             let class_row = booking.kind.class_and_size() as u32;
             // Each is counted once, and the node is the sum of its upstreams and of what had none.
-            let row = if batch.has_upstream(lane) {
-                self.row_of_upstream(batch, lane, class_row)
-            } else {
+            let row = if batch.upstreams.is_empty(lane) {
                 class_row
+            } else {
+                self.row_of_upstream(batch, lane, class_row)
             };
             self.rows.record(row, &booking);
         }
