@@ -70,7 +70,9 @@ fn parse(bencher: Bencher<'_, '_>, buckets: u64) {
     rates(bencher, log).bench_local(|| {
         let mut bytes = 0;
         for block in blocks(log) {
-            parser.parse_lines(block, |_, record| bytes += record.map_or(0, |record| record.body_bytes_sent));
+            parser.parse_lines(block, &mut |_: &[u8], record: Result<&Record<'_>, Reject>| {
+                bytes += record.map_or(0, |record| record.body_bytes_sent);
+            });
         }
         bytes
     });

@@ -11,7 +11,7 @@ pub use parallel::{PartSink, run_parallel};
 
 use crate::{
     access_log::{
-        Asked, Classified, Classifier, ClassifierSettings, InputFormat, LineParser, LogFormat, Record,
+        Asked, Classified, Classifier, ClassifierSettings, EachLine, InputFormat, LineParser, LogFormat, Record,
         Reject, unescape,
     },
     follow::{Lines, Next, Source, SourceError},
@@ -179,21 +179,9 @@ impl RequestReader {
         take: &mut impl Take<'a>,
     ) {
         let Self { parser, one, batch } = self;
-        let mut lines: [&'a [u8]; LANES] = [b""; LANES];
-        parser.parse_lines(block, |line, record| match record {
-            Ok(record) => {
-                lines[batch.len() % LANES] = line;
-                one.measurer.push(record, slow, batch);
-                if batch.is_full() {
-                    one.hand_over(batch, &lines, slow, wanted, take);
-                }
-            }
-            Err(reject) => {
-                one.hand_over(batch, &lines, slow, wanted, take);
-                take.reject(line, reject);
-            }
-        });
-        one.hand_over(batch, &lines, slow, wanted, take);
+        let mut batches = Batches { one, batch, lines: [b""; LANES], slow, wanted, take };
+        parser.parse_lines(block, &mut batches);
+        batches.hand_over();
     }
 
     /// Hands the line's request to `each`, or says why it has none.
@@ -204,6 +192,53 @@ impl RequestReader {
         each: impl FnOnce(&Request<'_>) -> T,
     ) -> Result<T, Reject> {
         self.one.read(line, slow, each)
+    }
+}
+
+/// Makes batches of the requests of lines, and hands these over.
+struct Batches<'r, 'a, T> {
+    one: &'r mut OneReader,
+    batch: &'r mut Box<Batch>,
+    /// On which they stand.
+    lines: [&'a [u8]; LANES],
+    slow: &'r SlowSettings,
+    wanted: Wanted,
+    take: &'r mut T,
+}
+
+impl<'a, T: Take<'a>> EachLine<'a> for Batches<'_, 'a, T> {
+    #[inline(always)]
+    fn take(&mut self, line: &'a [u8], said: Result<&Record<'a>, Reject>) {
+        match said {
+            Ok(record) => {
+                self.lines[self.batch.len() % LANES] = line;
+                self.one.measurer.push(record, self.slow, self.batch);
+                if self.batch.is_full() {
+                    self.hand_over();
+                }
+            }
+            Err(reject) => {
+                self.hand_over();
+                self.take.reject(line, reject);
+            }
+        }
+    }
+}
+
+impl<'a, T: Take<'a>> Batches<'_, 'a, T> {
+    /// Hands over what the batch holds.
+    #[inline(never)]
+    fn hand_over(&mut self) {
+        let Self { one, batch, lines, slow, wanted, take } = self;
+        if batch.is_empty() {
+            return;
+        }
+        batch.measure(slow, *wanted);
+        take.requests(batch, &lines[..batch.len()], &mut |line, each| {
+            // It was read before.
+            let _ = one.read(line, slow, |request| each(request, line));
+        });
+        batch.clear();
     }
 }
 
@@ -223,27 +258,6 @@ impl OneReader {
     ) -> Result<T, Reject> {
         let record = self.parser.parse(line)?;
         Ok(self.measurer.measure(&record, slow, each))
-    }
-
-    /// Hands over what a batch holds.
-    #[inline(never)]
-    fn hand_over<'a>(
-        &mut self,
-        batch: &mut Box<Batch>,
-        lines: &[&'a [u8]; LANES],
-        slow: &SlowSettings,
-        wanted: Wanted,
-        take: &mut impl Take<'a>,
-    ) {
-        if batch.is_empty() {
-            return;
-        }
-        batch.measure(slow, wanted);
-        take.requests(batch, &lines[..batch.len()], &mut |line, each| {
-            // It was read before.
-            let _ = self.read(line, slow, |request| each(request, line));
-        });
-        batch.clear();
     }
 }
 
@@ -298,8 +312,7 @@ impl Measurer {
         if record.escape.is_none()
             && let Some(what) = self.classifier.classify_plainly(record)
         {
-            let request = Request::new(record, &what, slow, &mut self.label);
-            batch.push_within(&request, record.plain.map_or(b"", |target| target.segment_on()));
+            batch.push_plain(record, &what, record.plain.map_or(b"", |target| target.segment_on()));
         } else {
             self.measure(record, slow, |request| batch.push(request));
         }

@@ -29,7 +29,7 @@ pub use gateway::{GatewayLog, GatewayParser, Parsed};
 pub use input::{InputFormat, InputParser};
 pub use method::Method;
 pub use operation::{Class, Operation, Protocol};
-pub use parse::{LineParser, Reject};
+pub use parse::{EachLine, LineParser, Reject};
 pub use probe_mark::{MarkKey, ProbeMark};
 pub use record::{PlainTarget, Record};
 pub use time::{TimeError, parse_msec, parse_time_iso8601, parse_time_local};

@@ -51,8 +51,18 @@ impl Reject {
     }
 }
 
-/// What lines are handed to, each with what it says.
-type Each<'e, 'a> = dyn FnMut(&'a [u8], Result<&Record<'a>, Reject>) + 'e;
+/// What lines are handed to, one after the other.
+pub trait EachLine<'a> {
+    /// Takes a line, and what it says.
+    fn take(&mut self, line: &'a [u8], said: Result<&Record<'a>, Reject>);
+}
+
+impl<'a, F: FnMut(&'a [u8], Result<&Record<'a>, Reject>)> EachLine<'a> for F {
+    #[inline(always)]
+    fn take(&mut self, line: &'a [u8], said: Result<&Record<'a>, Reject>) {
+        self(line, said);
+    }
+}
 
 /// Takes lines apart. Holds the format and what it remembers from line to line (the second it last converted).
 #[derive(Clone, Debug)]
@@ -84,7 +94,7 @@ impl LineParser {
     pub fn parse_lines<'a>(
         &mut self,
         block: &'a [u8],
-        mut each: impl FnMut(&'a [u8], Result<&Record<'a>, Reject>),
+        each: &mut impl EachLine<'a>,
     ) {
         let Self { format, clock, plain, marks, without_escapes } = self;
         let mut lines = Lines { block, start: 0, marks: &[], escape: None };
@@ -93,14 +103,14 @@ impl LineParser {
         }
         loop {
             if let Some(plain) = plain {
-                lines = plain.read_lines(lines, clock, &mut each);
-                if let Some(rest) = plain.read_escaped(lines, without_escapes, clock, &mut each) {
+                lines = plain.read_lines(lines, clock, each);
+                if let Some(rest) = plain.read_escaped(lines, without_escapes, clock, each) {
                     lines = rest;
                     continue;
                 }
             }
             let Some(line) = lines.next() else { break };
-            each(line, thoroughly(&format.plan, clock, line).as_ref().map_err(|reject| *reject));
+            each.take(line, thoroughly(&format.plan, clock, line).as_ref().map_err(|reject| *reject));
         }
     }
 

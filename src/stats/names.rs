@@ -1,6 +1,6 @@
 //! Names (buckets, upstreams) as small numbers.
 
-use std::{hash::BuildHasher as _, sync::OnceLock};
+use std::{hash::BuildHasher as _, hint::black_box, sync::OnceLock};
 
 use foldhash::fast::RandomState;
 
@@ -76,9 +76,35 @@ impl Names {
     /// The same of a short one: nothing depends on how long it is, which nobody can predict.
     #[inline(always)]
     pub(super) fn find_short(&self, name: &Short) -> Option<u32> {
-        self.find_by(self.keys.hash_short(name), name.length, |begin| {
+        self.find_short_by(self.hash_short(name), name)
+    }
+
+    /// The same of one whose hash is known.
+    #[inline(always)]
+    pub(super) fn find_short_by(&self, hash: u64, name: &Short) -> Option<u32> {
+        self.find_by(hash, name.length, |begin| {
             self.arena.get(begin..).and_then(|there| there.first_chunk()) == Some(&name.padded)
         })
+    }
+
+    /// The hash of a short name.
+    #[inline(always)]
+    pub(super) fn hash_short(&self, name: &Short) -> u64 {
+        self.keys.hash_short(name)
+    }
+
+    /// Looks where names with this hash are looked for, and says where one may stand: what is fetched for many names one
+    /// right after the other, the processor fetches side by side, which it could not while it does more with each.
+    #[inline(always)]
+    pub(super) fn fetch_slot(&self, hash: u64) -> u32 {
+        self.slots.get(hash as usize & self.slots.len().wrapping_sub(1)).map_or(0, |slot| slot.begin)
+    }
+
+    /// Looks at names that stand there.
+    #[inline(always)]
+    pub(super) fn fetch(&self, begins: &[u32]) {
+        let first = |begin: &u32| self.arena.get(*begin as usize).copied().unwrap_or(0);
+        black_box(begins.iter().fold(0, |seen, begin| seen ^ first(begin)));
     }
 
     /// The number of the name with this hash and length that stands in the arena as it should.

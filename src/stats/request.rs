@@ -62,19 +62,13 @@ pub struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// Measures a record. `label` holds `tenant/bucket` where there is a tenant.
-    #[inline(always)]
     pub fn new(
         record: &'a Record<'a>,
         what: &Classified<'a>,
         settings: &SlowSettings,
         label: &'a mut Vec<u8>,
     ) -> Self {
-        let came = record.request_length;
-        let bytes_in = match record.content_length {
-            Some(announced) => announced.min(came.unwrap_or(announced)),
-            None if record.logs_content_length && !matches!(record.method, b"PUT" | b"POST") => 0,
-            None => came.unwrap_or(0),
-        };
+        let bytes_in = bytes_in(record);
         let bytes_out = record.body_bytes_sent;
         let body = bytes_in.max(bytes_out);
         let is_large = is_large(body, settings);
@@ -102,6 +96,17 @@ impl<'a> Request<'a> {
             bytes_in,
             bytes_out,
         }
+    }
+}
+
+/// As [`Request::bytes_in`] has it.
+#[inline(always)]
+pub(super) fn bytes_in(record: &Record<'_>) -> u64 {
+    let came = record.request_length;
+    match record.content_length {
+        Some(announced) => announced.min(came.unwrap_or(announced)),
+        None if record.logs_content_length && !matches!(record.method, b"PUT" | b"POST") => 0,
+        None => came.unwrap_or(0),
     }
 }
 

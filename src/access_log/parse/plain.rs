@@ -7,7 +7,7 @@ mod known;
 use fearless_simd::{Level, Simd, dispatch};
 
 use super::clock::{Clock, TIME_LOCAL};
-use super::{Each, Lines, assign, present, request, tried, value};
+use super::{EachLine, Lines, assign, present, request, tried, value};
 use crate::access_log::format::{Back, Extent, Field, Guard, Literal, Plan, Step};
 use crate::access_log::{Escape, Record, scan};
 
@@ -170,7 +170,7 @@ impl PlainPlan {
         &self,
         lines: Lines<'a, 'm>,
         clock: &mut Clock,
-        each: &mut Each<'_, 'a>,
+        each: &mut impl EachLine<'a>,
     ) -> Lines<'a, 'm> {
         // The steps become part of the loop, and both are compiled for what the processor can do: with a call a line, for what
         // every processor can, reading took a fifth more instructions.
@@ -192,7 +192,7 @@ impl PlainPlan {
         lines: Lines<'a, 'm>,
         marks: &mut Vec<u32>,
         clock: &mut Clock,
-        each: &mut Each<'_, 'a>,
+        each: &mut impl EachLine<'a>,
     ) -> Option<Lines<'a, 'm>> {
         let is = |byte: u8| move |mark: &u32| lines.block.get(*mark as usize) == Some(&byte);
         let newline = self.escape.and_then(|_| lines.marks.iter().position(is(b'\n')))?;
@@ -215,7 +215,7 @@ fn read_lines<'a, 'm, S: Simd>(
     steps: &impl Steps,
     mut lines: Lines<'a, 'm>,
     clock: &mut Clock,
-    each: &mut Each<'_, 'a>,
+    each: &mut impl EachLine<'a>,
 ) -> Lines<'a, 'm> {
     // One for all lines: each has the same values, and writes all of them.
     let mut record = Record { escape: lines.escape, ..Record::default() };
@@ -230,7 +230,7 @@ fn read_lines<'a, 'm, S: Simd>(
         if steps.read(&mut reading, marks).is_none() {
             break;
         }
-        each(line, Ok(&record));
+        each.take(line, Ok(&record));
         lines = Lines { start: lines.start + line.len() + 1, marks: rest, ..lines };
     }
     lines
@@ -507,7 +507,7 @@ pub(super) fn chunk<const N: usize>(window: &[u8; WINDOW], at: usize) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access_log::{LineParser, LogFormat, PlainTarget};
+    use crate::access_log::{LineParser, LogFormat, PlainTarget, Reject};
     use proptest::prelude::*;
 
     /// A line of each format that allows the quick way, and one more with what is rare.
@@ -540,7 +540,7 @@ mod tests {
         let (mut quick, mut thorough) = (LineParser::new(format.clone()), LineParser::new(format.clone()));
         let mut lines = block.strip_suffix(b"\n").unwrap_or(block).split(|byte| *byte == b'\n');
         let mut plain = 0;
-        quick.parse_lines(block, |line, said| {
+        quick.parse_lines(block, &mut |line: &[u8], said: Result<&Record<'_>, Reject>| {
             assert_eq!(line, lines.next().unwrap());
             let expected = thorough.parse(line);
             let said = said.map(|record| {
@@ -592,7 +592,7 @@ mod tests {
             let block = format!("{line}\n").repeat(3).replace("gent", r"\x22g\\ent\xE4");
             check(&format, block.as_bytes());
             let (mut quick, mut escaped) = (0, 0);
-            LineParser::new(format.clone()).parse_lines(block.as_bytes(), |_, said| {
+            LineParser::new(format.clone()).parse_lines(block.as_bytes(), &mut |_: &[u8], said: Result<&Record<'_>, Reject>| {
                 let record = said.unwrap();
                 quick += usize::from(record.plain.is_some());
                 escaped += usize::from(record.escape == Some(format.escape()));

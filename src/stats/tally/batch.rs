@@ -8,11 +8,12 @@ use fearless_simd::{Level, dispatch};
 use super::{Kind, NO_TAG, node};
 use crate::{
     point::TimestampMs,
+    access_log::{Classified, Record},
     stats::{
         Names, Outcome, Request, SlowSettings, Wanted,
         histogram::{Bucket, bucket_of},
         names::Short,
-        request::{is_large, is_slow, is_success},
+        request::{bytes_in, is_large, is_slow, is_success},
         series::SIZE_EDGES,
     },
 };
@@ -103,34 +104,42 @@ impl Batch {
     ///
     /// # Panics
     /// If there is [no room](Self::is_full).
-    #[inline(always)]
     pub fn push(&mut self, request: &Request<'_>) {
-        self.push_within(request, b"");
+        let kind = Kind::new(request.protocol, request.operation, request.class);
+        self.put(request.record, kind, request.bytes_in, request.bucket, b"");
     }
 
-    /// The same of one whose bucket stands at the start of a text: with more behind it, the quicker.
+    /// The same of one that is known so far, and has no tenant: what else a request is, is found out for all of a batch. The
+    /// bucket's name stands at the start of `text`: with more behind it, the quicker.
     ///
     /// # Panics
     /// If there is [no room](Self::is_full).
     #[inline(always)]
-    pub fn push_within(&mut self, request: &Request<'_>, text: &[u8]) {
+    pub fn push_plain(&mut self, record: &Record<'_>, what: &Classified<'_>, text: &[u8]) {
+        debug_assert!(what.tenant.is_empty() && text.starts_with(what.bucket));
+        let kind = Kind::new(what.protocol, what.operation, what.class);
+        self.put(record, kind, bytes_in(record), what.bucket, text);
+    }
+
+    #[inline(always)]
+    fn put(&mut self, record: &Record<'_>, kind: Kind, bytes_in: u64, bucket: &[u8], text: &[u8]) {
         assert!(self.len < LANES, "a full batch is handed over");
-        let (lane, record, bucket) = (self.len, request.record, request.bucket);
+        let lane = self.len;
         match text.first_chunk() {
             Some(text) if bucket.len() <= SHORT => self.buckets.set_short(lane, text, bucket.len()),
             // A stranger's name of a mebibyte is unknown by its beginning too.
             _ => self.buckets.set(lane, &bucket[..bucket.len().min(NO_TAG)]),
         }
         self.time_ms[lane] = record.time_ms;
-        self.bytes_in[lane] = request.bytes_in;
-        self.bytes_out[lane] = request.bytes_out;
+        self.bytes_in[lane] = bytes_in;
+        self.bytes_out[lane] = record.body_bytes_sent;
         self.request_time_ms[lane] = record.request_time_ms.unwrap_or(0);
         self.timed[lane] = record.request_time_ms.is_some();
         self.uri[lane] = record.uri.len() as u32;
-        self.kind[lane] = Kind::of(request);
+        self.kind[lane] = kind;
         self.status[lane] = record.status;
         match record.upstream_addr {
-            Some(list) => self.upstreams.set(lane, node::upstream(list, request)),
+            Some(list) => self.upstreams.set(lane, node::upstream(list, record)),
             None => self.upstreams.unset(lane),
         }
         self.len = lane + 1;
@@ -175,6 +184,11 @@ impl Batch {
             let (class, status) = (self.kind[lane].class(), self.status[lane]);
             self.reason[lane] = wanted.reason(class, self.slow[lane], self.outcome[lane], status, number);
         }
+    }
+
+    /// What this processor can do.
+    pub(super) fn level(&self) -> Level {
+        self.level
     }
 
     /// How many requests.
@@ -302,6 +316,40 @@ impl NameColumn {
         }
     }
 
+    /// The numbers of the names of these lanes, as far as they are known; `insert` makes the others known.
+    #[inline(always)]
+    pub(super) fn find_all(
+        &self,
+        lanes: Range<usize>,
+        names: &mut Names,
+        numbers: &mut Column<u32>,
+        mut insert: impl FnMut(&mut Names, &[u8]) -> u32,
+    ) {
+        // To find a name among thousands takes the processor a wait or two, which it spends on the next ones where they are
+        // looked for one right after the other.
+        let (mut hashes, mut begins) = ([0; LANES], [0; LANES]);
+        for ((hash, begin), lane) in hashes.iter_mut().zip(&mut begins).zip(lanes.clone()) {
+            *hash = names.hash_short(&self.short(lane));
+            *begin = names.fetch_slot(*hash);
+        }
+        names.fetch(&begins[..lanes.len()]);
+        for ((number, hash), lane) in numbers.iter_mut().zip(hashes).zip(lanes) {
+            let short = self.short(lane);
+            let found = if short.length <= SHORT { names.find_short_by(hash, &short) } else { names.find(self.get(lane)) };
+            *number = match found {
+                Some(number) => number,
+                None => insert(names, self.get(lane)),
+            };
+        }
+    }
+
+    /// The name, if it is short.
+    #[inline(always)]
+    fn short(&self, lane: usize) -> Short {
+        let lane = lane % LANES;
+        Short { padded: self.short[lane], length: usize::from(self.lengths[lane]) }
+    }
+
     #[inline(always)]
     pub(super) fn is_empty(&self, lane: usize) -> bool {
         self.lengths[lane % LANES] == 0
@@ -380,12 +428,13 @@ mod tests {
                         let request = Request::new(&record, &what, &slow, &mut label);
                         let is_ok = request.outcome == Outcome::Ok;
                         expected.push((
-                            (request.outcome as u8, request.slow, Kind::of(&request), *status, request.bytes_in, *bytes_out),
+                            (request.outcome as u8, request.slow, Kind::new(protocol, operation, *class).with_size(request.size == Size::Large), *status, request.bytes_in, *bytes_out),
                             (request_time_ms.filter(|_| is_ok), matches!(status, 200..=299 | 304), wanted.reason_of(&request)),
                             request.size == Size::Large,
                         ));
                         match Short::new(bucket) {
-                            Some(short) if expected.len() % 2 == 0 => batch.push_within(&request, &short.padded),
+                            Some(short) if expected.len() % 2 == 0 => batch.push_plain(&record, &what, &short.padded),
+                            Some(_) if expected.len() % 3 == 0 => batch.push_plain(&record, &what, bucket),
                             _ => batch.push(&request),
                         }
                     }

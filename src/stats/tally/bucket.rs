@@ -1,8 +1,8 @@
 //! Counting what is told apart by bucket, and what adds up from it: operations and sizes.
 
-use std::ops::Range;
+use std::{hint::black_box, ops::Range};
 
-use fearless_simd::{Level, dispatch, prelude::*, u32x16};
+use fearless_simd::{Simd, dispatch, prelude::*, u32x16};
 use foldhash::fast::FixedState;
 
 use super::{
@@ -13,7 +13,7 @@ use crate::{
     access_log::{Class, Operation, Protocol, valid_bucket},
     point::TimestampMs,
     stats::{
-        Admission, Contents, Counters, EventSettings, Key, Names, Outcome, Request, Series, SeriesRef, Size,
+        Admission, Contents, Counters, EventSettings, Key, Names, Outcome, Series, SeriesRef, Size,
         counter, histogram::LatencySum, series::SIZE_EDGES, series_list::SeriesList,
     },
 };
@@ -32,14 +32,10 @@ impl Kind {
     /// Of rows that are not a bucket's.
     pub(super) const NONE: Self = Self(0);
 
+    /// Of small requests.
     #[inline]
-    pub(super) fn of(request: &Request<'_>) -> Self {
-        Self(u32::from_be_bytes([
-            request.protocol as u8,
-            request.operation as u8,
-            request.class as u8,
-            request.size as u8,
-        ]))
+    pub(super) fn new(protocol: Protocol, operation: Operation, class: Class) -> Self {
+        Self(u32::from_be_bytes([protocol as u8, operation as u8, class as u8, Size::Small as u8]))
     }
 
     /// The number of its class.
@@ -128,11 +124,9 @@ impl Kinds {
     const FREE: u32 = u32::MAX;
 
     /// The slot of a kind. All are compared at once: which one it is, nobody can predict.
-    #[inline]
-    fn slot(&self, kind: Kind) -> Option<usize> {
-        let known = self.0;
-        let bits =
-            dispatch!(Level::baseline(), simd => u32x16::simd_from(simd, known).simd_eq(kind.0).to_bitmask());
+    #[inline(always)]
+    fn slot<S: Simd>(&self, simd: S, kind: Kind) -> Option<usize> {
+        let bits = u32x16::simd_from(simd, self.0).simd_eq(kind.0).to_bitmask();
         (bits != 0).then(|| bits.trailing_zeros() as usize)
     }
 
@@ -224,11 +218,18 @@ impl BucketTally {
         order
     }
 
-    /// The row of this kind of a bucket.
+    /// Looks where the rows of buckets are, as [`Rows::fetch`] looks at rows.
     #[inline]
-    fn row(&mut self, bucket: u32, kind: Kind) -> u32 {
+    fn fetch_places(&self, buckets: &[u32]) {
+        let places = buckets.iter().filter_map(|bucket| self.places.get(*bucket as usize * Kinds::SLOTS));
+        black_box(places.fold(0, |seen, row| seen ^ row));
+    }
+
+    /// The row of this kind of a bucket.
+    #[inline(always)]
+    fn row<S: Simd>(&mut self, simd: S, bucket: u32, kind: Kind) -> u32 {
         let row =
-            self.kinds.slot(kind).and_then(|slot| self.places.get(bucket as usize * Kinds::SLOTS + slot));
+            self.kinds.slot(simd, kind).and_then(|slot| self.places.get(bucket as usize * Kinds::SLOTS + slot));
         match row {
             Some(&row) if row > 0 => row - 1,
             _ => self.find_row(bucket, kind),
@@ -249,28 +250,45 @@ impl BucketTally {
         row
     }
 
-    /// The number of a bucket's name.
+
+    /// Counts requests, by what the processor can do.
     #[inline(always)]
-    fn number(&mut self, batch: &Batch, lane: usize, context: &Context<'_>) -> u32 {
-        match batch.buckets.find(lane, &self.names) {
-            Some(number) => number,
-            None => self.number_of_other(batch.buckets.get(lane), context),
+    fn book_by<S: Simd>(&mut self, simd: S, batch: &Batch, range: Range<usize>, context: &Context<'_>) {
+        if self.sizes.is_empty() {
+            self.sizes.resize(Class::ALL.len(), Default::default());
+        }
+        self.rows.expect(range.len());
+        let mut rows = [0; LANES];
+        let insert = |names: &mut Names, name: &[u8]| number_of_other(names, name, context);
+        batch.buckets.find_all(range.clone(), &mut self.names, &mut rows, insert);
+        self.fetch_places(&rows[..range.len()]);
+        for (row, lane) in rows.iter_mut().zip(range.clone()) {
+            *row = self.row(simd, *row, batch.kind(lane));
+        }
+        let rows = &rows[..range.len()];
+        self.rows.fetch(rows.iter().copied());
+        for (lane, row) in range.zip(rows) {
+            let booking = batch.booking(lane);
+            self.rows.record(*row, &booking);
+            if booking.outcome == Outcome::Ok as u8 {
+                self.sizes[booking.kind.class() as usize][batch.size(lane)] += 1;
+            }
         }
     }
+}
 
-    /// The number of a name that is new, or none; of `_unknown_` for names that no bucket can have, and for those that are no
-    /// candidates any more.
-    #[cold]
-    #[inline(never)]
-    fn number_of_other(&mut self, name: &[u8], context: &Context<'_>) -> u32 {
-        let Context { admission, highest_candidate, settled_ms } = *context;
-        let is_welcome = is_tag(name)
-            && (highest_candidate == u64::MAX || admission.is_candidate(name, highest_candidate, settled_ms));
-        match name {
-            b"" => self.names.intern(NO_BUCKET.as_bytes()),
-            name if is_welcome => self.names.insert(name),
-            _ => self.names.intern(UNKNOWN_BUCKET.as_bytes()),
-        }
+/// The number of a name that is new, or none; of `_unknown_` for names that no bucket can have, and for those that are no
+/// candidates any more.
+#[cold]
+#[inline(never)]
+fn number_of_other(names: &mut Names, name: &[u8], context: &Context<'_>) -> u32 {
+    let Context { admission, highest_candidate, settled_ms } = *context;
+    let is_welcome = is_tag(name)
+        && (highest_candidate == u64::MAX || admission.is_candidate(name, highest_candidate, settled_ms));
+    match name {
+        b"" => names.intern(NO_BUCKET.as_bytes()),
+        name if is_welcome => names.insert(name),
+        _ => names.intern(UNKNOWN_BUCKET.as_bytes()),
     }
 }
 
@@ -289,28 +307,7 @@ impl Tally for BucketTally {
     type Context<'a> = Context<'a>;
 
     fn book(&mut self, batch: &Batch, range: Range<usize>, context: &Context<'_>) {
-        if self.sizes.is_empty() {
-            self.sizes.resize(Class::ALL.len(), Default::default());
-        }
-        self.rows.expect(range.len());
-        // To find a name among thousands, or a row, takes the processor a wait or two, which it spends on the next ones
-        // where they are looked for one right after the other.
-        let mut rows = [0; LANES];
-        for (row, lane) in rows.iter_mut().zip(range.clone()) {
-            *row = self.number(batch, lane, context);
-        }
-        for (row, lane) in rows.iter_mut().zip(range.clone()) {
-            *row = self.row(*row, batch.kind(lane));
-        }
-        let rows = &rows[..range.len()];
-        self.rows.fetch(rows.iter().copied());
-        for (lane, row) in range.zip(rows) {
-            let booking = batch.booking(lane);
-            self.rows.record(*row, &booking);
-            if booking.outcome == Outcome::Ok as u8 {
-                self.sizes[booking.kind.class() as usize][batch.size(lane)] += 1;
-            }
-        }
+        dispatch!(batch.level(), simd => self.book_by(simd, batch, range, context));
     }
 
     fn pack(&mut self) -> Contents {

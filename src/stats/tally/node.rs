@@ -7,7 +7,7 @@ use super::{
     rows::{Row, Rows},
 };
 use crate::{
-    access_log::Class,
+    access_log::{Class, Record},
     stats::{
         Contents, Counters, EventSettings, Key, Names, Request, Series, Size, event::EventTally,
         series::counter, series_list::SeriesList,
@@ -100,8 +100,8 @@ fn is_address(name: &[u8]) -> bool {
 /// The server that answered: the last one nginx tried. `a, b` after a retry, `a : b` after an internal redirect. Never empty
 /// where there is a list, and no longer than tells that it is no address.
 #[inline]
-pub(super) fn upstream<'a>(list: &'a [u8], request: &Request<'_>) -> &'a [u8] {
-    let name = if request.record.upstream_tries == 1 { list } else { last_upstream(list) };
+pub(super) fn upstream<'a>(list: &'a [u8], record: &Record<'_>) -> &'a [u8] {
+    let name = if record.upstream_tries == 1 { list } else { last_upstream(list) };
     let name = if name.is_empty() { list } else { name };
     &name[..name.len().min(LONGEST_ADDRESS + 1)]
 }

@@ -50,7 +50,7 @@ impl Row {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn record(&mut self, booking: &Booking) {
         self.counts[usize::from(booking.outcome) % 4] += 1;
         self.counts[counter::SLOW] += u32::from(booking.slow);
@@ -60,7 +60,7 @@ impl Row {
         self.bytes_out = self.bytes_out.saturating_add(booking.bytes_out);
     }
 
-    #[inline]
+    #[inline(always)]
     fn record_latency(&mut self, ms: u32) {
         self.latency_min_ms = self.latency_min_ms.min(ms);
         self.latency_max_ms = self.latency_max_ms.max(ms);
@@ -120,13 +120,13 @@ impl Rows {
 
     /// Looks at rows that will be needed: the processor fetches as many at a time as it can, which it could not while it
     /// does more with each.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fetch(&self, numbers: impl Iterator<Item = u32>) {
         let looked = numbers.fold(0, |sum, row| sum ^ self.rows[row as usize].successes);
         std::hint::black_box(looked);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn record(&mut self, row: u32, booking: &Booking) {
         let cell = &mut self.rows[row as usize];
         cell.record(booking);
