@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use fearless_simd::{Level, dispatch};
 
-use pairs::{DECODED, Name, Pairs, Value, decode_into, head};
+use pairs::{DECODED, Ends, NEAR, Name, Pairs, Value, decode_into};
 
 macro_rules! keys {
     ($($variant:ident = $text:literal,)+) => {
@@ -88,31 +88,29 @@ keys! {
     Versions = b"versions",
 }
 
-/// A name that says that a request is signed: not anonymous.
-const SIGNATURES: [&[u8]; 3] = [b"X-Amz-Signature", b"Signature", b"temp_url_sig"];
-
-/// All names that say something, keys first, in their order: the head of each, and all of it.
-const NAMES: [(u64, &[u8]); Key::ALL.len() + SIGNATURES.len()] = {
-    let mut names: [(u64, &[u8]); Key::ALL.len() + SIGNATURES.len()] =
-        [(0, b""); Key::ALL.len() + SIGNATURES.len()];
+/// The names of all keys, in their order; then none, up to a round number.
+const NAMES: [(Ends, &[u8]); 64] = {
+    let mut names: [(Ends, &[u8]); 64] = [(Ends::of(b""), b""); 64];
     let mut at = 0;
-    while at < names.len() {
-        let keys = Key::ALL.len();
-        let name = if at < keys { Key::ALL[at].name() } else { SIGNATURES[at - keys] };
-        names[at] = (head(name), name);
+    while at < Key::ALL.len() {
+        let name = Key::ALL[at].name();
+        names[at] = (Ends::of(name), name);
         at += 1;
     }
     names
 };
 
+/// Where there is no name in [`NAMES`].
+const NO_NAME: usize = NAMES.len() - 1;
+
 /// Where in [`NAMES`] a name with this head is, if there is one: no two of them lead to one slot, so that none has to be
 /// searched for.
 const SLOTS: [u8; 256] = {
-    let mut slots = [u8::MAX; 256];
+    let mut slots = [NO_NAME as u8; 256];
     let mut at = 0;
-    while at < NAMES.len() {
-        let slot = &mut slots[slot(NAMES[at].0)];
-        assert!(*slot == u8::MAX, "two names lead to one slot: another factor is needed");
+    while at < Key::ALL.len() {
+        let slot = &mut slots[slot(NAMES[at].0.head)];
+        assert!(*slot == NO_NAME as u8, "two names lead to one slot: another factor is needed");
         *slot = at as u8;
         at += 1;
     }
@@ -125,20 +123,24 @@ const fn slot(head: u64) -> usize {
     (head.wrapping_mul(FACTOR) >> 56) as usize
 }
 
-/// The number in [`NAMES`] of a name.
+/// The number in [`NAMES`] of a name, and whether it is that one.
 #[inline(always)]
-fn number(name: Name<'_>) -> Option<usize> {
-    let number = usize::from(SLOTS[slot(name.head)]);
-    let (head, text) = NAMES.get(number)?;
-    name.is(*head, text).then_some(number)
+fn number(name: Name<'_>) -> (usize, bool) {
+    let number = usize::from(SLOTS[slot(name.ends.head)]) % NAMES.len();
+    let (ends, text) = &NAMES[number];
+    let is = ends.are(&name.ends) & (number != NO_NAME);
+    // Hardly any is as long, and so not known by its ends.
+    (number, is && (text.len() <= 16 || name.text == *text))
 }
 
 /// Calls `each` with every key whose name is in a query.
 pub(super) fn for_each_key(query: &[u8], mut each: impl FnMut(Key)) {
+    let mut room = [0; NEAR];
     dispatch!(Level::baseline(), simd => {
-        let mut pairs = Pairs::new(simd, query, 0..query.len());
+        let mut pairs = Pairs::new(simd, query, 0..query.len(), &mut room);
         while let Some((name, _)) = pairs.next() {
-            if let Some(key) = number(name).and_then(|number| Key::ALL.get(number)) {
+            let (number, is) = number(name);
+            if let Some(key) = Key::ALL.get(number).filter(|_| is) {
                 each(*key);
             }
         }
@@ -160,13 +162,12 @@ pub(super) enum TypeValue {
 /// The names in a query, as a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Query {
+    /// By their numbers in [`NAMES`].
     keys: u64,
     /// There is an `uploadId`, and it is not empty.
     pub(super) upload_id_given: bool,
     /// There is a name that begins `rgwx-`: another gateway of the multisite asks.
     pub(super) from_gateway: bool,
-    /// There is a signature: the request is not anonymous.
-    pub(super) signed: bool,
     /// The value of `type`.
     pub(super) type_value: TypeValue,
 }
@@ -179,8 +180,9 @@ impl Query {
 
     /// The same of a query that stands in a text: with more behind it, the quicker.
     pub(super) fn parse_within(text: &[u8], query: Range<usize>) -> Self {
+        let mut room = [0; NEAR];
         dispatch!(Level::new(), simd => {
-            let (mut found, mut pairs) = (Self::default(), Pairs::new(simd, text, query));
+            let (mut found, mut pairs) = (Self::default(), Pairs::new(simd, text, query, &mut room));
             while let Some((name, value)) = pairs.next() {
                 found.add(name, value);
             }
@@ -200,30 +202,28 @@ impl Query {
 
     #[inline(always)]
     fn add(&mut self, name: Name<'_>, value: Value<'_>) {
-        let Some(number) = number(name) else {
-            self.from_gateway |= name.text.starts_with(b"rgwx-");
-            return;
-        };
-        let Some(key) = Key::ALL.get(number) else {
-            self.signed = true;
-            return;
-        };
-        self.keys |= 1 << number;
-        match key {
-            Key::UploadId => self.upload_id_given |= !value.is_empty(),
-            Key::Type => {
-                let mut decoded = [0; DECODED];
-                let length = decode_into(value.text(), &mut decoded);
-                self.type_value = match &decoded[..length] {
-                    b"metadata" => TypeValue::Metadata,
-                    b"data" => TypeValue::Data,
-                    b"bucket-index" => TypeValue::BucketIndex,
-                    b"zone" => TypeValue::Zone,
-                    b"zonegroup-map" => TypeValue::ZonegroupMap,
-                    _ => TypeValue::Other,
-                }
-            }
-            _ => {}
+        let (number, is) = number(name);
+        self.keys |= u64::from(is) << number;
+        self.upload_id_given |= is & (number == Key::UploadId as usize) & !value.is_empty();
+        self.from_gateway |= name.begins(b"rgwx-");
+        if is && number == Key::Type as usize {
+            self.type_value = TypeValue::of(value);
+        }
+    }
+}
+
+impl TypeValue {
+    #[cold]
+    fn of(value: Value<'_>) -> Self {
+        let mut decoded = [0; DECODED];
+        let length = decode_into(value.text(), &mut decoded);
+        match &decoded[..length] {
+            b"metadata" => Self::Metadata,
+            b"data" => Self::Data,
+            b"bucket-index" => Self::BucketIndex,
+            b"zone" => Self::Zone,
+            b"zonegroup-map" => Self::ZonegroupMap,
+            _ => Self::Other,
         }
     }
 }
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn keys_fit_into_the_set_and_lead_back() {
-        assert!(Key::ALL.len() <= 64);
+        assert!(Key::ALL.len() < NO_NAME);
         for_each_key(b"&", |key| panic!("{key:?} has no name"));
         for &key in Key::ALL {
             let mut found = Vec::new();
@@ -290,6 +290,5 @@ mod tests {
         assert!(Query::parse(b"uploadI%64=2").upload_id_given);
         assert!(!Query::parse(b"uploadI%64=&x=1").upload_id_given);
         assert!(Query::parse(b"x=1&rgwx-zonegroup=z").from_gateway);
-        assert!(Query::parse(b"X-Amz-Signature=00").signed);
     }
 }
