@@ -51,7 +51,7 @@ impl Slowest {
 }
 
 fn slow_event(event: &Event, node: &str, log: &str) -> SlowEvent {
-    let [bucket, object, method, uri, remote_addr, user_agent] = event.texts.clone();
+    let text = |name| event.text(name).to_owned();
     SlowEvent {
         time_ms: event.time_ms,
         node: node.into(),
@@ -65,11 +65,11 @@ fn slow_event(event: &Event, node: &str, log: &str) -> SlowEvent {
         verdict: event.verdict.map(Verdict::name),
         bytes_in: event.bytes_in,
         bytes_out: event.bytes_out,
-        bucket,
-        object,
-        method,
-        uri,
-        remote_addr,
-        user_agent,
+        bucket: text("bucket"),
+        object: text("object"),
+        method: text("method"),
+        uri: text("uri"),
+        remote_addr: text("remote_addr"),
+        user_agent: text("user_agent"),
     }
 }

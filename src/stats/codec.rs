@@ -4,7 +4,7 @@
 //! A reader of a later version must read these: change the first byte when the layout changes.
 
 use super::{
-    Contents, Event, Key, Series, SeriesRef, Verdict,
+    Contents, Event, Key, Series, SeriesRef, Texts, Verdict,
     histogram::{Bucket, Count, HIGHEST_BUCKET},
     name_list::NameList,
     series_list::SeriesList,
@@ -131,7 +131,7 @@ fn put_event(out: &mut Vec<u8>, event: &Event) {
     for time_ms in [event.request_time_ms, event.upstream_time_ms] {
         put(out, time_ms.map_or(0, |ms| u64::from(ms) + 1));
     }
-    for text in &event.texts {
+    for text in event.texts.iter() {
         put_bytes(out, text.as_bytes());
     }
 }
@@ -271,7 +271,7 @@ impl<'a> Reader<'a> {
             bytes_out: self.number()?,
             request_time_ms: self.time()?,
             upstream_time_ms: self.time()?,
-            texts: [self.text()?, self.text()?, self.text()?, self.text()?, self.text()?, self.text()?],
+            texts: Texts::new([self.text()?, self.text()?, self.text()?, self.text()?, self.text()?, self.text()?]),
         })
     }
 
@@ -288,8 +288,8 @@ impl<'a> Reader<'a> {
         all.get(number).copied().ok_or_else(|| self.damaged())
     }
 
-    fn text(&mut self) -> Result<String, DecodeError> {
+    fn text(&mut self) -> Result<&'a str, DecodeError> {
         let bytes = self.bytes()?;
-        std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| self.damaged())
+        std::str::from_utf8(bytes).map_err(|_| self.damaged())
     }
 }

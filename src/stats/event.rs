@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{EventSettings, Outcome, Request};
+use super::{EventSettings, Outcome, Request, Texts};
 use crate::{
     access_log::{Class, Operation, redacted_uri, unescape},
     point::TimestampMs,
@@ -34,8 +34,8 @@ pub struct Event {
     pub request_time_ms: Option<u32>,
     /// Sum of `$upstream_response_time`, ms.
     pub upstream_time_ms: Option<u32>,
-    /// Texts, in the order of [`Event::TEXTS`].
-    pub texts: [String; 6],
+    /// The texts.
+    pub texts: Texts,
 }
 
 /// Where the time of a slow request went.
@@ -87,33 +87,25 @@ impl Verdict {
 }
 
 impl Event {
-    /// Names of [`texts`](Self::texts).
-    pub const TEXTS: [&str; 6] = ["bucket", "object", "method", "uri", "remote_addr", "user_agent"];
-    /// Longest of them, bytes.
-    const LONGEST: [usize; 6] = [320, 1024, 32, 1024, 64, 256];
-
-    /// One of its [`texts`](Self::texts); empty if there is none of this name.
+    /// One of its [texts](Texts::NAMES); empty if there is none of this name.
     pub fn text(&self, name: &str) -> &str {
-        let at = Self::TEXTS.iter().position(|text| *text == name);
-        at.map_or("", |at| self.texts[at].as_str())
+        self.texts.get(name)
     }
 
-    fn new(request: &Request<'_>, hash: u64) -> Self {
+    fn new(request: &Request<'_>, hash: u64, scratch: &mut Scratch) -> Self {
         let record = request.record;
-        let mut scratch = Vec::new();
-        let mut uri = Vec::new();
-        redacted_uri(unescape(record.uri, record.escape, &mut scratch), &mut uri);
-        let mut text =
-            |value: &[u8], longest| printable(unescape(value, record.escape, &mut scratch), longest);
-        let [bucket, object, method, uri_longest, remote_addr, user_agent] = Self::LONGEST;
-        let texts = [
-            printable(request.bucket, bucket),
-            printable(request.object, object),
-            text(record.method, method),
-            printable(&uri, uri_longest),
-            text(record.remote_addr.unwrap_or_default(), remote_addr),
-            text(record.user_agent.unwrap_or_default(), user_agent),
-        ];
+        let [method, sent, uri, remote_addr, user_agent] = scratch;
+        redacted_uri(unescape(record.uri, record.escape, sent), uri);
+        let remote = record.remote_addr.unwrap_or_default();
+        let agent = record.user_agent.unwrap_or_default();
+        let texts = Texts::printable([
+            request.bucket,
+            request.object,
+            unescape(record.method, record.escape, method),
+            uri,
+            unescape(remote, record.escape, remote_addr),
+            unescape(agent, record.escape, user_agent),
+        ]);
         Self {
             time_ms: record.time_ms,
             hash,
@@ -129,17 +121,6 @@ impl Event {
             texts,
         }
     }
-}
-
-/// Text that can be shown anywhere: control characters and what is no UTF-8 replaced, cut at a character.
-fn printable(bytes: &[u8], longest: usize) -> String {
-    let cut = &bytes[..bytes.len().min(longest)];
-    let text = String::from_utf8_lossy(cut);
-    // Nearly always. All bytes are looked at, many at a time, where to stop at one would be to look at each.
-    if cut.iter().fold(true, |is_plain, byte| is_plain & matches!(byte, b' '..=b'~')) {
-        return text.into_owned();
-    }
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// Why a request is kept. Each kind has a cap of its own per window: a flood of one does not hide the others.
@@ -248,7 +229,11 @@ pub(super) struct EventTally {
     /// By the number of the kind.
     kept: [usize; 1 + Kind::ALL.len()],
     events: Vec<Event>,
+    scratch: Scratch,
 }
+
+/// Memory to make texts in.
+type Scratch = [Vec<u8>; 5];
 
 impl EventTally {
     /// Keeps the request if it is wanted, and the cap of its kind is not reached. `line` is the whole line.
@@ -256,7 +241,7 @@ impl EventTally {
         let reason = Wanted::new(settings).reason_of(request);
         if self.has_room(reason, settings) {
             self.kept[usize::from(reason)] += 1;
-            self.events.push(Event::new(request, xxh3_64(line)));
+            self.events.push(Event::new(request, xxh3_64(line), &mut self.scratch));
         }
     }
 
@@ -268,7 +253,14 @@ impl EventTally {
 
     /// What was kept since the last call. The caps go on counting: they are per window, not per piece of it.
     pub(super) fn take(&mut self) -> Vec<Event> {
-        std::mem::take(&mut self.events)
+        let next = Vec::with_capacity(self.events.len());
+        std::mem::replace(&mut self.events, next)
+    }
+
+    /// Begins another window.
+    pub(super) fn reuse(&mut self) {
+        self.kept = Default::default();
+        self.events.clear();
     }
 
     /// Goes on where a window left off that was restored from the store.

@@ -23,12 +23,14 @@ mod series;
 mod series_list;
 mod settings;
 mod tally;
+mod texts;
 mod windows;
 
 pub use admission::Admission;
 pub use codec::DecodeError;
 pub use contents::Contents;
 pub use event::{Event, Verdict, Wanted};
+pub use texts::Texts;
 pub use names::Names;
 pub use part::{Fragment, OpenWindow, Part, PartId, WindowKind};
 pub use points::{LATENCY_EDGES_MS, MEASUREMENTS, write_points};

@@ -1,7 +1,7 @@
 //! Parts as points: measurement, tags and fields of everything that is counted from a log.
 
 use super::{
-    Event, Key, Part, SeriesRef, Table, WindowKind, counter,
+    Event, Key, Part, SeriesRef, Table, Texts, WindowKind, counter,
     histogram::{Count, Latency},
     series::SIZE_EDGES,
 };
@@ -237,7 +237,7 @@ fn write_event(event: &Event, tags: &Tags, fields: &[String], writer: &mut impl 
         },
     );
     writer.tag("slow", if event.slow { "true" } else { "false" });
-    for (field, text) in Event::TEXTS.iter().zip(&event.texts) {
+    for (field, text) in Texts::NAMES.iter().zip(event.texts.iter()) {
         if wanted(field) && !text.is_empty() {
             writer.text(field, text);
         }

@@ -10,7 +10,7 @@ use crate::{
     access_log::{Class, Operation, Protocol},
     point::Tags,
     stats::{
-        Contents, DecodeError, Event, Key, Names, Part, PartId, Series, Settings, Size, Verdict, WindowKind,
+        Contents, DecodeError, Event, Key, Names, Part, PartId, Series, Settings, Size, Texts, Verdict, WindowKind,
         histogram::{Count, HIGHEST_BUCKET},
         write_points,
     },
@@ -82,7 +82,7 @@ fn event() -> impl Strategy<Value = Event> {
                 bytes_out,
                 request_time_ms,
                 upstream_time_ms,
-                texts,
+                texts: Texts::new(texts.each_ref().map(String::as_str)),
             }
         },
     )
