@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use fearless_simd::{Level, dispatch};
 
-use pairs::{DECODED, Ends, NEAR, Name, Pairs, Value, decode_into};
+use pairs::{DECODED, Name, Pairs, Value, decode_into, head};
 
 macro_rules! keys {
     ($($variant:ident = $text:literal,)+) => {
@@ -88,29 +88,25 @@ keys! {
     Versions = b"versions",
 }
 
-/// The names of all keys, in their order; then none, up to a round number.
-const NAMES: [(Ends, &[u8]); 64] = {
-    let mut names: [(Ends, &[u8]); 64] = [(Ends::of(b""), b""); 64];
+/// The heads of all keys' names, in their order.
+const HEADS: [u64; Key::ALL.len()] = {
+    let mut heads = [0; Key::ALL.len()];
     let mut at = 0;
-    while at < Key::ALL.len() {
-        let name = Key::ALL[at].name();
-        names[at] = (Ends::of(name), name);
+    while at < heads.len() {
+        heads[at] = head(Key::ALL[at].name());
         at += 1;
     }
-    names
+    heads
 };
 
-/// Where there is no name in [`NAMES`].
-const NO_NAME: usize = NAMES.len() - 1;
-
-/// Where in [`NAMES`] a name with this head is, if there is one: no two of them lead to one slot, so that none has to be
-/// searched for.
+/// Which key has a name with this head, if there is one: no two of them lead to one slot, so that none has to be searched
+/// for.
 const SLOTS: [u8; 256] = {
-    let mut slots = [NO_NAME as u8; 256];
+    let mut slots = [u8::MAX; 256];
     let mut at = 0;
-    while at < Key::ALL.len() {
-        let slot = &mut slots[slot(NAMES[at].0.head)];
-        assert!(*slot == NO_NAME as u8, "two names lead to one slot: another factor is needed");
+    while at < HEADS.len() {
+        let slot = &mut slots[slot(HEADS[at])];
+        assert!(*slot == u8::MAX, "two names lead to one slot: another factor is needed");
         *slot = at as u8;
         at += 1;
     }
@@ -123,25 +119,21 @@ const fn slot(head: u64) -> usize {
     (head.wrapping_mul(FACTOR) >> 56) as usize
 }
 
-/// The number in [`NAMES`] of a name, and whether it is that one.
+/// The key of this name.
 #[inline(always)]
-fn number(name: Name<'_>) -> (usize, bool) {
-    let number = usize::from(SLOTS[slot(name.ends.head)]) % NAMES.len();
-    let (ends, text) = &NAMES[number];
-    let is = ends.are(&name.ends) & (number != NO_NAME);
-    // Hardly any is as long, and so not known by its ends.
-    (number, is && (text.len() <= 16 || name.text == *text))
+fn key(name: Name<'_>) -> Option<Key> {
+    let number = usize::from(SLOTS[slot(name.head)]);
+    let key = *Key::ALL.get(number)?;
+    name.is(HEADS[number], key.name()).then_some(key)
 }
 
 /// Calls `each` with every key whose name is in a query.
 pub(super) fn for_each_key(query: &[u8], mut each: impl FnMut(Key)) {
-    let mut room = [0; NEAR];
     dispatch!(Level::baseline(), simd => {
-        let mut pairs = Pairs::new(simd, query, 0..query.len(), &mut room);
+        let mut pairs = Pairs::new(simd, query, 0..query.len());
         while let Some((name, _)) = pairs.next() {
-            let (number, is) = number(name);
-            if let Some(key) = Key::ALL.get(number).filter(|_| is) {
-                each(*key);
+            if let Some(key) = key(name) {
+                each(key);
             }
         }
     });
@@ -162,7 +154,6 @@ pub(super) enum TypeValue {
 /// The names in a query, as a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Query {
-    /// By their numbers in [`NAMES`].
     keys: u64,
     /// There is an `uploadId`, and it is not empty.
     pub(super) upload_id_given: bool,
@@ -180,9 +171,8 @@ impl Query {
 
     /// The same of a query that stands in a text: with more behind it, the quicker.
     pub(super) fn parse_within(text: &[u8], query: Range<usize>) -> Self {
-        let mut room = [0; NEAR];
         dispatch!(Level::new(), simd => {
-            let (mut found, mut pairs) = (Self::default(), Pairs::new(simd, text, query, &mut room));
+            let (mut found, mut pairs) = (Self::default(), Pairs::new(simd, text, query));
             while let Some((name, value)) = pairs.next() {
                 found.add(name, value);
             }
@@ -202,28 +192,26 @@ impl Query {
 
     #[inline(always)]
     fn add(&mut self, name: Name<'_>, value: Value<'_>) {
-        let (number, is) = number(name);
-        self.keys |= u64::from(is) << number;
-        self.upload_id_given |= is & (number == Key::UploadId as usize) & !value.is_empty();
-        self.from_gateway |= name.begins(b"rgwx-");
-        if is && number == Key::Type as usize {
-            self.type_value = TypeValue::of(value);
-        }
-    }
-}
-
-impl TypeValue {
-    #[cold]
-    fn of(value: Value<'_>) -> Self {
-        let mut decoded = [0; DECODED];
-        let length = decode_into(value.text(), &mut decoded);
-        match &decoded[..length] {
-            b"metadata" => Self::Metadata,
-            b"data" => Self::Data,
-            b"bucket-index" => Self::BucketIndex,
-            b"zone" => Self::Zone,
-            b"zonegroup-map" => Self::ZonegroupMap,
-            _ => Self::Other,
+        let Some(key) = key(name) else {
+            self.from_gateway |= name.text.starts_with(b"rgwx-");
+            return;
+        };
+        self.keys |= 1 << key as u8;
+        match key {
+            Key::UploadId => self.upload_id_given |= !value.is_empty(),
+            Key::Type => {
+                let mut decoded = [0; DECODED];
+                let length = decode_into(value.text(), &mut decoded);
+                self.type_value = match &decoded[..length] {
+                    b"metadata" => TypeValue::Metadata,
+                    b"data" => TypeValue::Data,
+                    b"bucket-index" => TypeValue::BucketIndex,
+                    b"zone" => TypeValue::Zone,
+                    b"zonegroup-map" => TypeValue::ZonegroupMap,
+                    _ => TypeValue::Other,
+                }
+            }
+            _ => {}
         }
     }
 }
@@ -234,7 +222,7 @@ mod tests {
 
     #[test]
     fn keys_fit_into_the_set_and_lead_back() {
-        assert!(Key::ALL.len() < NO_NAME);
+        assert!(Key::ALL.len() <= 64);
         for_each_key(b"&", |key| panic!("{key:?} has no name"));
         for &key in Key::ALL {
             let mut found = Vec::new();

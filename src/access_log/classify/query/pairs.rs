@@ -15,65 +15,41 @@ pub(super) const DECODED: usize = 48;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Name<'a> {
     pub(super) text: &'a [u8],
-    /// What it begins and ends with.
-    pub(super) ends: Ends,
+    /// Its [`head`].
+    pub(super) head: u64,
 }
 
 impl<'a> Name<'a> {
     /// The name that stands in a text from `start` to `end`.
     #[inline(always)]
     fn within(text: &'a [u8], start: usize, end: usize) -> Option<Self> {
-        let name = text.get(start..end)?;
         // Before the text's end, what stands before the name makes eight bytes.
         let from = start.min(text.len().checked_sub(8)?);
-        let first = eight(text, from)? >> (8 * (start - from) % 64);
-        let excess = 8 * (8 - name.len().min(8)) as u32;
-        let last = if name.len() > 8 { eight(text, end - 8)? } else { first };
-        let [head, tail] = [first, last].map(|bytes| bytes.checked_shl(excess).unwrap_or(0));
-        Some(Self { text: name, ends: Ends { head, tail, length: name.len() } })
+        let eight = u64::from_le_bytes(*text.get(from..)?.first_chunk()?) >> (8 * (start - from) % 64);
+        let name = text.get(start..end)?;
+        let excess = 8 - name.len().min(8);
+        Some(Self { text: name, head: eight.checked_shl(8 * excess as u32).unwrap_or(0) })
     }
 
-    /// Whether it begins so, which five bytes are.
+    /// Whether it is this one.
     #[inline(always)]
-    pub(super) fn begins(&self, five: &[u8; 5]) -> bool {
-        self.text.first_chunk() == Some(five)
+    pub(super) fn is(&self, head: u64, text: &[u8]) -> bool {
+        // Most have no more than sixteen bytes: the first eight of them and the last.
+        self.head == head
+            && self.text.len() == text.len()
+            && (text.len() <= 8 || self.text.last_chunk::<8>() == text.last_chunk())
+            && (text.len() <= 16 || self.text == text)
     }
 }
 
-/// Eight bytes that stand there.
-#[inline(always)]
-fn eight(text: &[u8], at: usize) -> Option<u64> {
-    text.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
-}
-
-/// The first eight bytes of a name as a number, the last of them in its highest byte, the last eight of it, and its length:
-/// of no more than sixteen bytes, that is all of the name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ends {
-    pub(super) head: u64,
-    tail: u64,
-    length: usize,
-}
-
-impl Ends {
-    /// Of a name.
-    pub(super) const fn of(name: &[u8]) -> Self {
-        let (mut head, mut tail, mut at) = (0, 0, 0);
-        while at < name.len() {
-            if at < 8 {
-                head = head >> 8 | (name[at] as u64) << 56;
-            }
-            tail = tail >> 8 | (name[at] as u64) << 56;
-            at += 1;
-        }
-        Self { head, tail, length: name.len() }
+/// The first eight bytes of a name as a number, the last of them in its highest byte.
+pub(super) const fn head(name: &[u8]) -> u64 {
+    let (mut head, mut at) = (0, 0);
+    while at < name.len() && at < 8 {
+        head = head >> 8 | (name[at] as u64) << 56;
+        at += 1;
     }
-
-    /// Whether these are the same. Without a branch: which names come, nobody can predict.
-    #[inline(always)]
-    pub(super) fn are(&self, other: &Self) -> bool {
-        (self.head ^ other.head | self.tail ^ other.tail | (self.length ^ other.length) as u64) == 0
-    }
+    head
 }
 
 /// The pairs of a query. RGW splits at `&`, decodes, and only then splits at the first `=`, so that `acl%3Dx` is `acl`; of
@@ -84,6 +60,8 @@ pub(super) struct Pairs<'a, S> {
     /// Where the next one begins, and where the query ends.
     start: usize,
     end: usize,
+    /// The text, if it is short, and zeros.
+    padded: [u8; NEAR],
     /// Which of so many bytes from `base` on end a name or a pair.
     base: usize,
     name_ends: u64,
@@ -92,18 +70,16 @@ pub(super) struct Pairs<'a, S> {
 }
 
 impl<'a, S: Simd> Pairs<'a, S> {
-    /// Of a query that stands in a text: with more behind it, it is looked at without a copy. `room` is for one.
+    /// Of a query that stands in a text: with more behind it, it is looked at without a copy.
     #[inline(always)]
-    pub(super) fn new(simd: S, text: &'a [u8], query: Range<usize>, room: &'a mut [u8; NEAR]) -> Self {
+    pub(super) fn new(simd: S, text: &'a [u8], query: Range<usize>) -> Self {
         let Range { start, end } = query;
-        let text = match room.get_mut(..text.len()) {
-            Some(begin) => {
-                begin.copy_from_slice(text);
-                room
-            }
-            None => text,
-        };
-        Self { simd, text, start, end, base: start, name_ends: 0, pair_ends: 0, decoded: [0; DECODED] }
+        let (base, name_ends, pair_ends) = (start, 0, 0);
+        let (mut padded, decoded) = ([0; NEAR], [0; DECODED]);
+        if let Some(start) = padded.get_mut(..text.len()) {
+            start.copy_from_slice(text);
+        }
+        Self { simd, text, start, end, padded, base, name_ends, pair_ends, decoded }
     }
 
     /// The next name, decoded, and its value, as sent.
@@ -116,19 +92,20 @@ impl<'a, S: Simd> Pairs<'a, S> {
         if self.pair_ends.checked_shr((start - self.base) as u32).unwrap_or(0) == 0 {
             self.look(start)?;
         }
+        let text = if self.text.len() < NEAR { &self.padded } else { self.text };
         let passed = (start - self.base) % NEAR;
         let (name_ends, pair_ends) = (self.name_ends >> passed, self.pair_ends >> passed);
         let (name_end, end) = if pair_ends == 0 {
-            far_ends(self.text, start..self.end)
+            far_ends(text, start..self.end)
         } else {
             (start + name_ends.trailing_zeros() as usize, start + pair_ends.trailing_zeros() as usize)
         };
         self.start = end + 1;
-        if name_end < end && matches!(self.text.get(name_end), Some(b'%' | b'+')) {
-            let (name, value) = decoded(self.text.get(start..end)?, &mut self.decoded)?;
+        if name_end < end && matches!(text.get(name_end), Some(b'%' | b'+')) {
+            let (name, value) = decoded(text.get(start..end)?, &mut self.decoded)?;
             return Some((name, Value { text: self.text, start: start + value, end }));
         }
-        Some((Name::within(self.text, start, name_end)?, Value { text: self.text, start: name_end + 1, end }))
+        Some((Name::within(text, start, name_end)?, Value { text: self.text, start: name_end + 1, end }))
     }
 
     /// Looks for what ends names and pairs in the next bytes, all at once: where a search for one and then for the other ends,
@@ -136,9 +113,10 @@ impl<'a, S: Simd> Pairs<'a, S> {
     #[inline(always)]
     fn look(&mut self, start: usize) -> Option<()> {
         const NAME_ENDS: Set = Set::of(b"=&%+");
+        let text = if self.text.len() < NEAR { &self.padded } else { self.text };
         // Before the text's end, what stands before the pair makes enough.
-        self.base = start.min(self.text.len().checked_sub(NEAR)?);
-        let near = self.text.get(self.base..)?.first_chunk()?;
+        self.base = start.min(text.len() - NEAR);
+        let near = text.get(self.base..)?.first_chunk()?;
         let text_end = 1u64.checked_shl((self.end - self.base) as u32).unwrap_or(0);
         self.name_ends = NAME_ENDS.among(self.simd, near).to_bitmask() | text_end;
         self.pair_ends = u8x64::simd_from(self.simd, *near).simd_eq(b'&').to_bitmask() | text_end;
@@ -188,7 +166,7 @@ pub(super) fn decode_into(mut from: &[u8], into: &mut [u8; DECODED]) -> usize {
 }
 
 /// Most names and pairs are shorter.
-pub(super) const NEAR: usize = 64;
+const NEAR: usize = 64;
 
 /// Where the name and the pair end that begin a query: of a long pair.
 #[cold]
@@ -241,10 +219,9 @@ mod tests {
                 for level in [Level::new(), Level::baseline()] {
                     let mut found = Vec::new();
                     dispatch!(level, simd => {
-                        let mut room = [0; NEAR];
-                        let mut pairs = Pairs::new(simd, text, query.clone(), &mut room);
+                        let mut pairs = Pairs::new(simd, text, query.clone());
                         while let Some((name, value)) = pairs.next() {
-                            assert_eq!(name.ends, Ends::of(name.text));
+                            assert_eq!(name.head, head(name.text));
                             found.push((name.text.to_vec(), value.text().to_vec()));
                             assert_eq!(value.is_empty(), value.text().is_empty());
                         }
