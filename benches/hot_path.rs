@@ -11,7 +11,7 @@ use divan::{
     counter::{BytesCount, ItemsCount},
 };
 use rgwlens::{
-    access_log::{ClassifierSettings, LineParser, LogFormat, Reject},
+    access_log::{ClassifierSettings, LineParser, LogFormat, Record, Reject},
     follow::Lines,
     influx::line_protocol::{Dialect, Encoder},
     pipeline::{Counter, ReadOne, RequestReader, Take},

@@ -11,8 +11,8 @@ pub use parallel::{PartSink, run_parallel};
 
 use crate::{
     access_log::{
-        Asked, Classified, Classifier, ClassifierSettings, EachLine, InputFormat, LineParser, LogFormat, Record,
-        Reject, unescape,
+        Asked, Classified, Classifier, ClassifierSettings, EachLine, InputFormat, LineParser, LogFormat,
+        Record, Reject, unescape,
     },
     follow::{Lines, Next, Source, SourceError},
     point::TimestampMs,

@@ -271,7 +271,14 @@ impl<'a> Reader<'a> {
             bytes_out: self.number()?,
             request_time_ms: self.time()?,
             upstream_time_ms: self.time()?,
-            texts: Texts::new([self.text()?, self.text()?, self.text()?, self.text()?, self.text()?, self.text()?]),
+            texts: Texts::new([
+                self.text()?,
+                self.text()?,
+                self.text()?,
+                self.text()?,
+                self.text()?,
+                self.text()?,
+            ]),
         })
     }
 

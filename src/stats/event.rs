@@ -253,14 +253,7 @@ impl EventTally {
 
     /// What was kept since the last call. The caps go on counting: they are per window, not per piece of it.
     pub(super) fn take(&mut self) -> Vec<Event> {
-        let next = Vec::with_capacity(self.events.len());
-        std::mem::replace(&mut self.events, next)
-    }
-
-    /// Begins another window.
-    pub(super) fn reuse(&mut self) {
-        self.kept = Default::default();
-        self.events.clear();
+        std::mem::take(&mut self.events)
     }
 
     /// Goes on where a window left off that was restored from the store.

@@ -30,7 +30,6 @@ pub use admission::Admission;
 pub use codec::DecodeError;
 pub use contents::Contents;
 pub use event::{Event, Verdict, Wanted};
-pub use texts::Texts;
 pub use names::Names;
 pub use part::{Fragment, OpenWindow, Part, PartId, WindowKind};
 pub use points::{LATENCY_EDGES_MS, MEASUREMENTS, write_points};
@@ -38,6 +37,7 @@ pub use request::{Outcome, Request};
 pub use series::{Counters, Key, SIZE_EDGES, Series, SeriesRef, Size, Table, counter};
 pub use settings::{AdmissionSettings, EventSettings, Settings, SlowSettings, WindowSettings};
 pub use tally::{Batch, LANES, NO_BUCKET, OTHER, UNKNOWN_BUCKET};
+pub use texts::Texts;
 pub use windows::{DAMAGED, Look, TIMES_MS, Totals, Windows, WindowsState};
 
 #[cfg(test)]

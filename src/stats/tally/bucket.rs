@@ -13,8 +13,8 @@ use crate::{
     access_log::{Class, Operation, Protocol, valid_bucket},
     point::TimestampMs,
     stats::{
-        Admission, Contents, Counters, EventSettings, Key, Names, Outcome, Series, SeriesRef, Size,
-        counter, histogram::LatencySum, series::SIZE_EDGES, series_list::SeriesList,
+        Admission, Contents, Counters, EventSettings, Key, Names, Outcome, Series, SeriesRef, Size, counter,
+        histogram::LatencySum, series::SIZE_EDGES, series_list::SeriesList,
     },
 };
 
@@ -228,8 +228,10 @@ impl BucketTally {
     /// The row of this kind of a bucket.
     #[inline(always)]
     fn row<S: Simd>(&mut self, simd: S, bucket: u32, kind: Kind) -> u32 {
-        let row =
-            self.kinds.slot(simd, kind).and_then(|slot| self.places.get(bucket as usize * Kinds::SLOTS + slot));
+        let row = self
+            .kinds
+            .slot(simd, kind)
+            .and_then(|slot| self.places.get(bucket as usize * Kinds::SLOTS + slot));
         match row {
             Some(&row) if row > 0 => row - 1,
             _ => self.find_row(bucket, kind),
@@ -249,7 +251,6 @@ impl BucketTally {
         self.places[place] = row + 1;
         row
     }
-
 
     /// Counts requests, by what the processor can do.
     #[inline(always)]

@@ -180,6 +180,6 @@ impl Tally for NodeTally {
     }
 
     fn reuse(&mut self) {
-        self.events.reuse();
+        self.events = EventTally::default();
     }
 }

@@ -10,7 +10,8 @@ use crate::{
     access_log::{Class, Operation, Protocol},
     point::Tags,
     stats::{
-        Contents, DecodeError, Event, Key, Names, Part, PartId, Series, Settings, Size, Texts, Verdict, WindowKind,
+        Contents, DecodeError, Event, Key, Names, Part, PartId, Series, Settings, Size, Texts, Verdict,
+        WindowKind,
         histogram::{Count, HIGHEST_BUCKET},
         write_points,
     },
