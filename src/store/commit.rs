@@ -293,9 +293,11 @@ fn insert_fragment(db: &Connection, stream: &str, fragment: &Fragment) -> rusqli
     Ok(())
 }
 
-/// Drops fragments of windows that are not open any more. The table is as small as what is open. Of one start there can
-/// be a window of late lines that closed and the next one, open since: when they close tells them apart.
+/// Drops fragments of windows that are not open any more, and of streams that there are not, which are damaged. The table is
+/// as small as what is open. Of one start there can be a window of late lines that closed and the next one, open since: when
+/// they close tells them apart.
 fn drop_closed(db: &Connection, stream: &str, open: &[OpenWindow]) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM fragments WHERE stream NOT IN (SELECT name FROM streams)")?.execute([])?;
     let mut windows =
         db.prepare_cached("SELECT DISTINCT kind, start, late_until FROM fragments WHERE stream = ?1")?;
     let windows: Vec<(String, i64, Option<i64>)> = windows

@@ -375,17 +375,25 @@ impl Reader {
     }
 }
 
-/// The fragments of a stream, and the starts of windows that lack some, since they are damaged: the others are good.
+/// The fragments of a stream, and the starts of windows that lack some, since they are damaged: the others are good. One of a
+/// stream that there is not is damaged where its stream's name stands, and of this one unless its checksum says which it is of.
 fn fragments(db: &Connection, stream: &str) -> rusqlite::Result<(Vec<Fragment>, Vec<TimestampMs>)> {
+    let others: Vec<String> = db
+        .prepare("SELECT name FROM streams WHERE name <> ?1")?
+        .query_map([stream], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
     let mut statement = db.prepare(
-        "SELECT kind, start, length, late_until, crc, blob FROM fragments WHERE stream = ?1 ORDER BY id",
+        "SELECT kind, start, length, late_until, crc, blob, stream FROM fragments
+         WHERE stream = ?1 OR stream NOT IN (SELECT name FROM streams) ORDER BY id",
     )?;
     let mut rows = statement.query([stream])?;
     let (mut fragments, mut damaged) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
+        let is_named = row.get::<_, String>(6).is_ok_and(|name| name == stream);
         match fragment(row, stream) {
-            Some(fragment) => fragments.push(fragment),
-            None => damaged.push(row.get(1).unwrap_or_default()),
+            Some(fragment) if is_named => fragments.push(fragment),
+            None if !is_named && others.iter().any(|other| fragment(row, other).is_some()) => {}
+            _ => damaged.push(row.get(1).unwrap_or_default()),
         }
     }
     damaged.sort_unstable();

@@ -549,7 +549,7 @@ fn d4_damage_anywhere_is_noticed() {
         zeroed[sector..sector + 512].fill(0);
         check(&zeroed, format!("zeroed at {sector}"));
     }
-    for at in (0..whole.len()).step_by(509) {
+    for at in (0..whole.len()).step_by(101) {
         let mut flipped = whole.clone();
         flipped[at] ^= 1 << (at % 8);
         check(&flipped, format!("flipped at {at}"));
@@ -571,6 +571,31 @@ fn d4_a_position_that_is_not_as_written_is_not_gone_by() {
     let error = fixture.reader().stream("access").unwrap_err();
     assert!(matches!(&error, StoreError::Damaged { error, .. } if error.contains("\"access\"")), "{error}");
     assert!(!error.may_pass());
+}
+
+/// Whose fragment it is, is part of it.
+#[test]
+fn d4_a_fragment_of_a_stream_that_there_is_not_is_damaged_until_it_is_dropped() {
+    let mut fixture = fixture();
+    let mut windows = windows();
+    record(&mut windows, 1_000_000, "b");
+    fixture.commit(&mut windows, Vec::new());
+    let stored = |fixture: &Fixture| fixture.reader().stream("access").unwrap().unwrap();
+    assert_eq!((stored(&fixture).fragments.len(), stored(&fixture).damaged_ms.len()), (2, 0));
+    fixture.store.db.execute("UPDATE fragments SET stream = 'accecs' WHERE kind = 'bucket'", []).unwrap();
+    let damaged = stored(&fixture);
+    assert_eq!((damaged.fragments.len(), damaged.damaged_ms.as_slice()), (1, &[1_000_000][..]));
+    let other = Stream { name: "other".into(), ..fixture.stream.clone() };
+    fixture.store.bind(&other, "/var/log/nginx/other.log").unwrap();
+    assert!(
+        fixture.reader().stream("other").unwrap().unwrap().damaged_ms.is_empty(),
+        "it is not of that one"
+    );
+    record(&mut windows, 1_010_000, "b");
+    let parts = windows.close_due();
+    assert!(!parts.is_empty());
+    fixture.commit(&mut windows, parts);
+    assert!(stored(&fixture).damaged_ms.is_empty());
 }
 
 #[test]
