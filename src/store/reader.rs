@@ -187,10 +187,16 @@ impl Reader {
         );
         let mut statement = self.db.prepare_cached(&sql).map_err(|error| self.failed(error))?;
         let mut rows = statement.query(params).map_err(|error| self.failed(error))?;
-        let mut parts = Vec::new();
+        let mut parts: Vec<StoredPart> = Vec::new();
         while let Some(row) = rows.next().map_err(|error| self.failed(error))? {
             match self.part(row) {
                 Err(StoreError::DamagedPart { .. }) if !parts.is_empty() => break,
+                // A part in the place of another one in the index by time.
+                Ok(part) if parts.last().is_some_and(|before| before.seq >= part.seq) => {
+                    let error =
+                        format!("part {} is found twice: the index of the parts is not theirs", part.seq);
+                    return Err(StoreError::Damaged { path: self.path.clone(), error });
+                }
                 part => parts.push(part?),
             }
         }
@@ -304,7 +310,7 @@ impl Reader {
 
     /// Whether the database is as SQLite makes one: reads all of it, so it takes its time.
     pub fn check(&self) -> Result<(), StoreError> {
-        let said = self.db.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+        let said = self.db.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0));
         match said.map_err(|error| self.failed(error))? {
             fine if fine == "ok" => Ok(()),
             error => Err(StoreError::Damaged { path: self.path.clone(), error }),

@@ -573,6 +573,42 @@ fn d4_a_position_that_is_not_as_written_is_not_gone_by() {
     assert!(!error.may_pass());
 }
 
+/// The index by time says where another part of that time is: this one is found twice, and one nowhere any more.
+#[test]
+fn d4_an_index_that_is_not_of_its_parts_is_noticed_where_it_is_used() {
+    let mut fixture = fixture();
+    let mut windows = windows();
+    for second in 0..20 {
+        record(&mut windows, 1_000_000 + second * 700, "b");
+        let parts = windows.close_due();
+        fixture.commit(&mut windows, parts);
+    }
+    let all = |path: &std::path::Path| {
+        Reader::open(path).unwrap().parts_in(Range::ALL).collect::<Result<Vec<_>, _>>()
+    };
+    // The bucket's window is the last that begins then, and the node's is one before.
+    let (node, bucket, start_ms) = (16, 18, 1_010_000u32);
+    let start_of = |seq: i64| {
+        let start = "SELECT start FROM parts WHERE seq = ?1";
+        fixture.store.db.query_row(start, [seq], |row| row.get::<_, u32>(0)).unwrap()
+    };
+    assert_eq!([node, bucket].map(start_of), [start_ms; 2]);
+    let root = "SELECT rootpage FROM sqlite_master WHERE name = 'parts_start'";
+    let page: usize = fixture.store.db.query_row(root, [], |row| row.get::<_, i64>(0)).unwrap() as usize;
+    let path = fixture.path.clone();
+    drop(fixture.store);
+    let mut bytes = std::fs::read(&path).unwrap();
+    // An entry ends with the start, of three bytes here, and the part's number.
+    let index = &mut bytes[(page - 1) * 4096..page * 4096];
+    let entry = [&start_ms.to_be_bytes()[1..], &[node as u8]].concat();
+    let at = index.windows(entry.len()).position(|bytes| bytes == entry).unwrap();
+    index[at + 3] = bucket as u8;
+    std::fs::write(&path, bytes).unwrap();
+    let error = all(&path).unwrap_err().to_string();
+    assert!(error.contains("part 18 is found twice"), "{error}");
+    assert!(Reader::open(&path).unwrap().check().is_err());
+}
+
 /// Whose fragment it is, is part of it.
 #[test]
 fn d4_a_fragment_of_a_stream_that_there_is_not_is_damaged_until_it_is_dropped() {
