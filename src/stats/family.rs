@@ -476,9 +476,15 @@ impl<T: Tally> Window<T> {
         limit: impl Fn(Contents) -> Limited,
     ) {
         self.tally.book(batch, range, context);
-        if self.tally.is_full(names) {
+        if !self.has_room(0, names) {
             self.pack(limit);
         }
+    }
+
+    /// Whether so many more requests may be counted before it is packed.
+    #[inline]
+    pub(super) fn has_room(&self, requests: usize, names: usize) -> bool {
+        self.tally.has_room(requests, names)
     }
 
     #[cold]

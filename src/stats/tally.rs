@@ -38,8 +38,8 @@ pub(super) trait Tally: Default {
     fn pack(&mut self) -> Contents;
     /// Nothing counted since the last time.
     fn is_empty(&self) -> bool;
-    /// It holds so much that it should be packed now; `names` is how many names are enough.
-    fn is_full(&self, names: usize) -> bool;
+    /// With so many more requests it would not yet have to be packed; `names` is how many names are enough.
+    fn has_room(&self, requests: usize, names: usize) -> bool;
     /// Goes on with a window of which this much was packed before a restart.
     fn resume(&mut self, packed: &Contents, events: &EventSettings);
     /// What it counts from here on is another window's. Only after [`pack`](Self::pack).

@@ -633,10 +633,15 @@ fn book_in(
     admission: &Admission,
     settled_ms: TimestampMs,
 ) {
-    let context = Context { admission, highest_candidate: bucket.highest_candidate(), settled_ms };
-    bucket.book(batch, lanes, &context, admission.names(), |contents| {
-        admission.limit_candidates(contents, settled_ms)
-    });
+    // Which names are candidates is decided where the tally is packed: after the same request, however many come at a time.
+    let names = admission.names();
+    let at_once = if bucket.has_room(lanes.len(), names) { lanes.len().max(1) } else { 1 };
+    for first in lanes.clone().step_by(at_once) {
+        let context = Context { admission, highest_candidate: bucket.highest_candidate(), settled_ms };
+        let some = first..lanes.end.min(first + at_once);
+        bucket
+            .book(batch, some, &context, names, |contents| admission.limit_candidates(contents, settled_ms));
+    }
 }
 
 /// How a pending line that is older than what is kept is told from rejected ones.

@@ -334,8 +334,10 @@ impl Tally for BucketTally {
         self.rows.rows.is_empty()
     }
 
-    fn is_full(&self, names: usize) -> bool {
-        self.rows.is_full() || self.rows.rows.len() >= CELLS || self.names.len() > names
+    fn has_room(&self, requests: usize, names: usize) -> bool {
+        self.rows.has_room(requests)
+            && self.rows.rows.len() + requests < CELLS
+            && self.names.len() + requests <= names
     }
 
     fn resume(&mut self, _packed: &Contents, _events: &EventSettings) {}

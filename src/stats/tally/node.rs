@@ -171,8 +171,8 @@ impl Tally for NodeTally {
         self.log == Counters::default() && self.events.is_empty()
     }
 
-    fn is_full(&self, _names: usize) -> bool {
-        self.rows.is_full()
+    fn has_room(&self, requests: usize, _names: usize) -> bool {
+        self.rows.has_room(requests)
     }
 
     fn resume(&mut self, packed: &Contents, events: &EventSettings) {

@@ -145,8 +145,8 @@ impl Rows {
         self.recorded = self.recorded.saturating_add(requests as u32);
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.samples.len() >= SAMPLES || self.recorded >= 1 << 31
+    pub(super) fn has_room(&self, requests: usize) -> bool {
+        self.samples.len() + requests < SAMPLES && self.recorded as usize + requests < 1 << 31
     }
 
     /// Counts the samples of each row.
