@@ -271,14 +271,7 @@ impl<'a> Reader<'a> {
             bytes_out: self.number()?,
             request_time_ms: self.time()?,
             upstream_time_ms: self.time()?,
-            texts: Texts::new([
-                self.text()?,
-                self.text()?,
-                self.text()?,
-                self.text()?,
-                self.text()?,
-                self.text()?,
-            ]),
+            texts: self.texts()?,
         })
     }
 
@@ -293,6 +286,14 @@ impl<'a> Reader<'a> {
     fn numbered<T: Copy>(&mut self, all: &[T]) -> Result<T, DecodeError> {
         let number: usize = self.small()?;
         all.get(number).copied().ok_or_else(|| self.damaged())
+    }
+
+    fn texts(&mut self) -> Result<Texts, DecodeError> {
+        let mut texts = [""; Texts::NAMES.len()];
+        for text in &mut texts {
+            *text = self.text()?;
+        }
+        Ok(Texts::new(texts))
     }
 
     fn text(&mut self) -> Result<&'a str, DecodeError> {

@@ -42,6 +42,15 @@ impl Fixture {
         let commit = staged(windows, parts);
         self.store.commit(&self.stream, &commit, &[]).unwrap();
     }
+
+    /// Counts requests, one every so often, and commits after each.
+    fn count(&mut self, windows: &mut Windows, requests: i64, every_ms: i64) {
+        for number in 0..requests {
+            record(windows, 1_000_000 + number * every_ms, "b");
+            let parts = windows.close_due();
+            self.commit(windows, parts);
+        }
+    }
 }
 
 fn staged(windows: &mut Windows, parts: Vec<Part>) -> Commit {
@@ -99,11 +108,7 @@ fn some_parts(seconds: i64) -> Vec<Part> {
 fn a_restart_goes_on_with_the_windows_that_were_open() {
     let mut fixture = fixture();
     let mut before = windows();
-    for second in 0..10 {
-        record(&mut before, 1_000_000 + second * 700, "b");
-        let parts = before.close_due();
-        fixture.commit(&mut before, parts);
-    }
+    fixture.count(&mut before, 10, 700);
     let stored = fixture.reader().stream("access").unwrap().unwrap();
     let mut after = windows();
     after.admission().restore(stored.admitted);
@@ -117,11 +122,7 @@ fn a_restart_goes_on_with_the_windows_that_were_open() {
 fn fragments_of_closed_windows_are_gone() {
     let mut fixture = fixture();
     let mut windows = windows();
-    for second in 0..30 {
-        record(&mut windows, 1_000_000 + second * 1000, "b");
-        let parts = windows.close_due();
-        fixture.commit(&mut windows, parts);
-    }
+    fixture.count(&mut windows, 30, 1000);
     let fragments = fixture.reader().stream("access").unwrap().unwrap().fragments;
     let open = windows.open();
     assert!(!fragments.is_empty() && fragments.iter().all(|f| open.contains(&f.window)));
@@ -519,11 +520,7 @@ fn d4_damage_anywhere_is_noticed() {
     fixture.store.add_output("influx", true).unwrap();
     drop(fixture.store.lock().unwrap());
     let mut windows = windows();
-    for second in 0..20 {
-        record(&mut windows, 1_000_000 + second * 700, "b");
-        let parts = windows.close_due();
-        fixture.commit(&mut windows, parts);
-    }
+    fixture.count(&mut windows, 20, 700);
     let path = fixture.path.clone();
     drop(fixture.store);
     let whole = std::fs::read(&path).unwrap();
@@ -578,11 +575,7 @@ fn d4_a_position_that_is_not_as_written_is_not_gone_by() {
 fn d4_an_index_that_is_not_of_its_parts_is_noticed_where_it_is_used() {
     let mut fixture = fixture();
     let mut windows = windows();
-    for second in 0..20 {
-        record(&mut windows, 1_000_000 + second * 700, "b");
-        let parts = windows.close_due();
-        fixture.commit(&mut windows, parts);
-    }
+    fixture.count(&mut windows, 20, 700);
     let all = |path: &std::path::Path| {
         Reader::open(path).unwrap().parts_in(Range::ALL).collect::<Result<Vec<_>, _>>()
     };

@@ -592,15 +592,12 @@ mod tests {
             let block = format!("{line}\n").repeat(3).replace("gent", r"\x22g\\ent\xE4");
             check(&format, block.as_bytes());
             let (mut quick, mut escaped) = (0, 0);
-            LineParser::new(format.clone()).parse_lines(block.as_bytes(), &mut |_: &[u8],
-                                                                                said: Result<
-                &Record<'_>,
-                Reject,
-            >| {
+            let mut count = |_: &[u8], said: Result<&Record<'_>, Reject>| {
                 let record = said.unwrap();
                 quick += usize::from(record.plain.is_some());
                 escaped += usize::from(record.escape == Some(format.escape()));
-            });
+            };
+            LineParser::new(format.clone()).parse_lines(block.as_bytes(), &mut count);
             let expected = if format.escape() == Escape::Default { 3 } else { 0 };
             assert!(quick >= expected && escaped == 3, "{line}: {quick} of {escaped}");
         }
